@@ -1,0 +1,21 @@
+"""The losses as Caffe layers, for a prototxt:
+
+layer {
+  name: "loss" type: "Python" bottom: "scores" bottom: "labels" top: "loss" loss_weight: 1
+  python_param { module: "caffe_losses.layers" layer: "MultiLabelSoftmaxLoss"
+                 param_str: '{"label_scale": "COUNT"}' }
+}
+"""
+
+from .. import losses
+from .loss import LossLayer
+
+
+class MultiLabelSoftmaxLoss(LossLayer):
+    __doc__ = losses.MultiLabelSoftmaxLoss.__doc__
+    loss_type = losses.MultiLabelSoftmaxLoss
+
+
+class SigmoidCrossEntropyLoss(LossLayer):
+    __doc__ = losses.SigmoidCrossEntropyLoss.__doc__
+    loss_type = losses.SigmoidCrossEntropyLoss

@@ -1,0 +1,65 @@
+"""The one adapter between a loss and Caffe's layer protocol."""
+
+import warnings
+
+import caffe
+
+from ..params import parse
+
+
+class LossLayer(caffe.Layer):
+    """A `caffe_losses.losses` class as a layer.
+
+    bottom  scores, labels and, optionally, one weight a row; top  the loss and, optionally, the
+    probabilities. The gradient is that of the loss times top diff, which holds loss_weight. Labels and
+    weights are constants: where Caffe asks for their gradient (force_backward), it is 0; so is that
+    of the probabilities.
+    """
+
+    loss_type = None
+
+    def setup(self, bottom, top):
+        self.loss = self.loss_type(**parse(self.loss_type.name(), self.param_str))
+        if len(bottom) not in (2, 3):
+            self.loss.refuse("{} bottoms; give scores, labels and, optionally, weights", len(bottom))
+        tops = ["the loss"] + ["and, optionally, the probabilities"] * self.loss.has_probabilities
+        if not 1 <= len(top) <= len(tops):
+            self.loss.refuse("{} tops; give {}", len(top), " ".join(tops))
+        self.train = self.phase == caffe.TRAIN
+        self.forwards = 0
+
+    def reshape(self, bottom, top):
+        shapes = [tuple(blob.shape) for blob in bottom]
+        if self.loss.shapes != (*shapes, None)[:3]:
+            self.loss.reshape(*shapes)
+            top[0].reshape()
+            if len(top) == 2:
+                top[1].reshape(*shapes[0])
+
+    def forward(self, bottom, top):
+        inputs = [blob.data for blob in bottom] + [None] * (3 - len(bottom))
+        probabilities = top[1].data if len(top) == 2 else None
+        top[0].data[...] = self.loss.forward(*inputs, gradient=self.train, probabilities=probabilities)
+        self.forwards += 1
+        if self.forwards == 2 and self.train:
+            self.warn_without_loss_weight(top)
+
+    def backward(self, top, propagate_down, bottom):
+        if propagate_down[0]:
+            self.loss.backward(float(top[0].diff.flat[0]), bottom[0].diff)
+        for blob, wanted in zip(bottom[1:], list(propagate_down)[1:]):
+            if wanted:
+                blob.diff[...] = 0
+
+    def warn_without_loss_weight(self, top):
+        """Caffe prunes a Python loss that has no loss_weight, and then the net silently never trains.
+
+        Seen at the second forward: by then, a layer that consumes the loss has written its diff.
+        """
+        if top[0].diff.flat[0] == 0:
+            warnings.warn(
+                f"{self.loss.name()}: the top diff is 0 in the TRAIN phase, so that nothing is learnt from this loss; "
+                "add loss_weight: 1 to its layer",
+                RuntimeWarning,
+                stacklevel=2,
+            )
