@@ -1,6 +1,7 @@
 # make            .venv, a complete Caffe with this package in it
 # make example    train and compare both losses on the Yeast benchmark
 # make test       the tests, on real Caffe
+# make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
 # make lint       ruff
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
@@ -22,6 +23,12 @@ example: all
 test: all
 	$(run)pytest -q
 
+OLDEST ?= python3.6
+test-oldest:
+	$(OLDEST) -m venv build/oldest
+	build/oldest/bin/pip install -q -r tests/oldest.txt
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_params.py tests/test_blocks.py
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -29,4 +36,4 @@ lint: all
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test lint clean
+.PHONY: all example test test-oldest lint clean

@@ -58,12 +58,17 @@ def real(value):
     return float(value)
 
 
+def numbers_in(path):
+    with open(path) as text:
+        return [float(word) for word in text.read().split()]
+
+
 def class_weights(value):
     """One weight for all classes, or one each: a number, a list, or a .npy or .txt file's name."""
     if isinstance(value, str):
         if not value.endswith((".npy", ".txt")):
             raise ValueError
-        value = np.load(value, allow_pickle=False) if value.endswith(".npy") else np.loadtxt(value)
+        value = np.load(value, allow_pickle=False) if value.endswith(".npy") else numbers_in(value)
     elif isinstance(value, bool):
         raise ValueError
     weights = np.asarray(value)
@@ -126,10 +131,11 @@ def checked(owner, options, params):
 def converted(owner, option, value):
     try:
         return option.convert(value)
-    except (ValueError, TypeError, OverflowError, OSError) as error:
+    except (ValueError, TypeError, OverflowError, EOFError, OSError) as error:
         reason = f" ({str(error).splitlines()[0]})" if str(error) else ""
         raise ValueError(
-            f"{owner}: {option.name} must be {option.domain}, got {shortened(value)}{reason}; the default is {json.dumps(option.default)}"
+            f"{owner}: {option.name} must be {option.domain}, got {shortened(value)}{reason}; "
+            f"the default is {json.dumps(option.default)}"
         ) from None
 
 

@@ -85,7 +85,8 @@ class Loss:
         """How many labels a row has: the classes or, with INDEX, K."""
         if self.label_format == "INDEX":
             slots = size(labels) // max(1, self.rows)
-            if size(labels) != slots * self.rows or (self.rows and not slots) or labels[:1] != scores[:1]:
+            other_batch = self.axis % len(scores) and labels[:1] != scores[:1]
+            if size(labels) != slots * self.rows or (self.rows and not slots) or other_batch:
                 text = "scores {} and INDEX labels {} do not fit; give K class indices a row, padded with -1"
                 self.refuse(text, scores, labels)
             return slots
@@ -134,7 +135,7 @@ class Loss:
             self.normalizer = self.divisor(valid)
             loss = total / self.normalizer
             if not np.isfinite(self.dtype.type(loss)):
-                self.blame(loss)
+                self.blame(self.dtype.type(loss))
         return float(loss)
 
     def backward(self, top_diff, out):
@@ -197,8 +198,8 @@ class Loss:
             wrong = read.wrong_indices(labels, self.ignore_label, self.classes)
             remedy = f"give whole numbers in [0, {self.classes}), or -1 to pad"
             if not wrong.any():  # then a class is given twice where labels are at most 1
-                first = (labels[:, :, None] == labels[:, None]) & (labels != -1)[:, :, None]
-                wrong = np.triu(first.any(axis=-1), 1).any(axis=1)[..., None] & np.ones(labels.shape, bool)
+                later = np.arange(self.slots)[:, None, None] > np.arange(self.slots)[:, None]
+                wrong = ((labels[:, :, None] == labels[:, None]) & later).any(axis=1) & (labels != -1)
                 remedy = "give each class of a row once"
         else:
             wrong = read.wrong_dense(labels, self.ignore_label, self.label_limit)
@@ -214,7 +215,7 @@ class Loss:
         """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""
         flat = np.flatnonzero(wrong)[0]
         index = ", ".join(str(int(i)) for i in np.unravel_index(flat, array.shape))
-        text = f"{name}[{index}] is {array.ravel()[flat]}"
+        text = f"{name}[{index}] is {array.ravel()[flat]!s}"
         o, rest = divmod(int(flat), size(array.shape) // max(1, self.outer))
         where = f"row {o * self.inner + rest % self.inner}"
         if name == "scores" or (name == "labels" and self.label_format == "DENSE"):

@@ -29,7 +29,7 @@ class LossLayer(caffe.Layer):
         self.forwards = 0
 
     def reshape(self, bottom, top):
-        shapes = [tuple(blob.shape) for blob in bottom]
+        shapes = [tuple(bottom[k].shape) for k in range(len(bottom))]
         if self.loss.shapes != (*shapes, None)[:3]:
             self.loss.reshape(*shapes)
             top[0].reshape()
@@ -37,7 +37,7 @@ class LossLayer(caffe.Layer):
                 top[1].reshape(*shapes[0])
 
     def forward(self, bottom, top):
-        inputs = [blob.data for blob in bottom] + [None] * (3 - len(bottom))
+        inputs = [bottom[k].data for k in range(len(bottom))]
         probabilities = top[1].data if len(top) == 2 else None
         top[0].data[...] = self.loss.forward(*inputs, gradient=self.train, probabilities=probabilities)
         self.forwards += 1
@@ -47,9 +47,9 @@ class LossLayer(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             self.loss.backward(float(top[0].diff.flat[0]), bottom[0].diff)
-        for blob, wanted in zip(bottom[1:], list(propagate_down)[1:]):
-            if wanted:
-                blob.diff[...] = 0
+        for k in range(1, len(bottom)):
+            if propagate_down[k]:
+                bottom[k].diff[...] = 0
 
     def warn_without_loss_weight(self, top):
         """Caffe prunes a Python loss that has no loss_weight, and then the net silently never trains.
@@ -58,8 +58,8 @@ class LossLayer(caffe.Layer):
         """
         if top[0].diff.flat[0] == 0:
             warnings.warn(
-                f"{self.loss.name()}: the top diff is 0 in the TRAIN phase, so that nothing is learnt from this loss; "
-                "add loss_weight: 1 to its layer",
+                f"{self.loss.name()}: the top diff is 0 in the TRAIN phase, so that nothing is learnt from "
+                "this loss; add loss_weight: 1 to its layer",
                 RuntimeWarning,
                 stacklevel=2,
             )

@@ -1,0 +1,73 @@
+"""Small nets in real Caffe, from prototxt text."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import caffe
+
+CAFFE = os.path.join(os.path.dirname(sys.executable), "caffe")  # the program of the environment under test
+
+
+def input_layer(name, shape):
+    dims = " ".join(f"dim: {d}" for d in shape)
+    return f'layer {{ name: "{name}" type: "Input" top: "{name}" input_param {{ shape {{ {dims} }} }} }}\n'
+
+
+def loss_layer(layer, bottoms, tops=("loss",), loss_weight=1, param=None, name="loss"):
+    """A loss of ours; `param` is its options, or a param_str as it is."""
+    param_str = param if isinstance(param, str) else json.dumps(param or {})
+    lines = [f'bottom: "{b}"' for b in bottoms] + [f'top: "{t}"' for t in tops]
+    lines += [f"loss_weight: {w}" for w in [loss_weight] + [0] * (len(tops) - 1)] if loss_weight is not None else []
+    quoted = param_str.replace("\\", "\\\\").replace("'", "\\'")
+    return (
+        f'layer {{ name: "{name}" type: "Python" {" ".join(lines)} '
+        f'python_param {{ module: "caffe_losses.layers" layer: "{layer}" param_str: \'{quoted}\' }} }}\n'
+    )
+
+
+def net(text, phase=caffe.TRAIN, force_backward=True):
+    handle, path = tempfile.mkstemp(suffix=".prototxt")
+    try:
+        with os.fdopen(handle, "w") as file:
+            file.write(("force_backward: true\n" if force_backward else "") + text)
+        return caffe.Net(path, phase)
+    finally:
+        os.remove(path)
+
+
+def loss_net(layer, scores, labels, weights=None, phase=caffe.TRAIN, **loss):
+    """A net of one loss of ours, its inputs filled."""
+    arrays = {"scores": scores, "labels": labels}
+    if weights is not None:
+        arrays["weights"] = weights
+    text = "".join(input_layer(name, array.shape) for name, array in arrays.items())
+    one = net(text + loss_layer(layer, list(arrays), **loss), phase)
+    fill(one, **arrays)
+    return one
+
+
+def fill(one, **arrays):
+    for name, array in arrays.items():
+        one.blobs[name].reshape(*array.shape)
+        one.blobs[name].data[...] = array
+
+
+def run(one, loss="loss"):
+    """(loss, gradient of the scores) after a forward and a backward."""
+    value = float(one.forward()[loss].flat[0])
+    one.blobs["scores"].diff[...] = 123  # must be overwritten
+    one.backward()
+    return value, one.blobs["scores"].diff.copy()
+
+
+def caffe_program(*arguments, cwd, check=True, **more):
+    """Run the caffe program without any help from the environment; returns the finished process."""
+    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "GLOG_minloglevel")}
+    done = subprocess.run(
+        [CAFFE, *arguments], cwd=str(cwd), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
+    )
+    assert not check or done.returncode == 0, done.stdout[-3000:]
+    return done

@@ -1,0 +1,265 @@
+"""Contracts that hold for each loss with each option, on the pure functions."""
+
+from math import exp, log
+
+import numpy as np
+import pytest
+import reference
+from registry import CASES, Case, build, case_id, inputs, settings
+
+import caffe_losses
+from caffe_losses import blocks, losses
+from caffe_losses.gradcheck import check_function
+
+LOSSES = [getattr(losses, name) for name in losses.__all__]
+each_case = pytest.mark.parametrize("case", CASES, ids=case_id)
+each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+
+# float64 sums of a few hundred terms, in another order than the reference's
+CLOSE = {"rtol": 1e-12, "atol": 1e-13}
+
+
+@each_case
+@pytest.mark.parametrize("real", [False, True])
+def test_is_its_formula(case, real):
+    loss = build(case)
+    scores, labels = inputs(case, real=real)
+    expected, gradient = reference.reduce(loss.name(), scores, labels, **settings(loss))
+    found = loss(scores, labels)
+    np.testing.assert_allclose(found[0], expected, **CLOSE)
+    np.testing.assert_allclose(found[1], gradient, **CLOSE)
+
+
+@each_case
+@pytest.mark.parametrize("real", [False, True])
+def test_gradient_is_the_central_difference(case, real):
+    scores, labels = inputs(case, real=real)
+    wrong = [e for e in check_function(lambda s: build(case)(s, labels), scores) if not e.right]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@each_case
+def test_weights_multiply_the_rows(case):
+    scores, labels = inputs(case)
+    loss = build(case, normalization="NONE")
+    rows = scores.size // scores.shape[case.axis]
+    weights = np.arange(rows) % 3.0  # some are 0
+    expected = reference.reduce(loss.name(), scores, labels, weights, **settings(loss))
+    found = loss(scores, labels, weights)
+    np.testing.assert_allclose(found[0], expected[0], **CLOSE)
+    np.testing.assert_allclose(found[1], expected[1], **CLOSE)
+
+
+@each_case
+def test_weights_leave_the_normalizer(case):
+    scores, labels = inputs(case)
+    rows = scores.size // scores.shape[case.axis]
+    plain, twice = build(case)(scores, labels), build(case)(scores, labels, np.full(rows, 2.0))
+    np.testing.assert_allclose(twice[0], 2 * plain[0], **CLOSE)
+    np.testing.assert_allclose(twice[1], 2 * plain[1], **CLOSE)
+
+
+def as_indices(labels, axis, k):
+    """DENSE labels of 0 and 1 as INDEX, in k slots of which each row's last are padding."""
+    rows = np.moveaxis(labels, axis, -1)
+    out = np.full(rows.shape[:-1] + (k,), -1.0)
+    for row in np.ndindex(*rows.shape[:-1]):
+        found = np.flatnonzero(rows[row])
+        out[row][: found.size] = found
+    return np.moveaxis(out, -1, axis)
+
+
+@each_case
+def test_indices_are_dense_labels(case):
+    scores, labels = inputs(case._replace(options={}))
+    options = {k: v for k, v in case.options.items() if k != "ignore_label"}
+    case = case._replace(options=options)
+    expected = build(case)(scores, labels)
+    found = build(case, label_format="INDEX")(scores, as_indices(labels, case.axis, scores.shape[case.axis] + 1))
+    np.testing.assert_allclose(found[0], expected[0], **CLOSE)
+    np.testing.assert_allclose(found[1], expected[1], **CLOSE)
+
+
+@each_loss
+def test_a_row_of_ignored_indices_is_ignored(loss):
+    case = Case(loss, {"ignore_label": 255, "label_format": "INDEX", "normalization": "VALID"}, (4, 5), 1)
+    scores, _ = inputs(case._replace(options={}))
+    indices = np.array([[0, -1, -1], [255, -1, 255], [2, 255, 4], [-1, -1, -1]], float)
+    kept = [0, 2, 3]
+    rest = build(case)(scores[kept], indices[kept])
+    found = build(case)(scores, indices)
+    np.testing.assert_allclose(found[0], rest[0], **CLOSE)
+    np.testing.assert_allclose(found[1][kept], rest[1], **CLOSE)
+    assert (found[1][1] == 0).all()
+
+
+@each_loss
+@pytest.mark.parametrize("normalization", ["VALID", "NONE"])
+def test_ignoring_a_class_is_slicing_it_off(loss, normalization):
+    case = Case(loss, {"ignore_label": -1, "normalization": normalization}, (6, 5), 1)
+    scores, labels = inputs(case._replace(options={}))
+    labels[:, 2] = -1
+    kept = [0, 1, 3, 4]
+    found, sliced = build(case)(scores, labels), build(case)(scores[:, kept], labels[:, kept])
+    np.testing.assert_allclose(found[0], sliced[0], **CLOSE)
+    np.testing.assert_allclose(found[1][:, kept], sliced[1], **CLOSE)
+    assert (found[1][:, 2] == 0).all()
+
+
+@each_loss
+def test_what_is_ignored_may_be_anything(loss):
+    case = Case(loss, {"ignore_label": -1}, (6, 5), 1)
+    scores, labels = inputs(case._replace(options={}))
+    labels[1], labels[2, 3] = -1, -1
+    expected = build(case)(scores, labels)
+    if loss.has_probabilities:
+        scores[1], scores[2, 3] = np.nan, 1e30
+    found = build(case)(scores, labels)
+    assert found[0] == expected[0]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+@each_case
+def test_all_ignored_is_0(case):
+    scores = inputs(case)[0]
+    loss, gradient = build(case, ignore_label=0.25)(scores, np.full(scores.shape, 0.25))
+    assert loss == 0
+    assert (gradient == 0).all()
+
+
+@each_case
+def test_float32_is_float64_to_its_precision(case):
+    scores, labels = inputs(case, dtype=np.float32)
+    single, double = build(case)(scores, labels), build(case)(scores.astype(np.float64), labels)
+    assert single[1].dtype == np.float32
+    assert double[1].dtype == np.float64
+    assert single[0] == pytest.approx(double[0], rel=1e-6)
+    scale = np.abs(double[1]).max()  # a difference of numbers of this size: a few roundings of 6e-8
+    np.testing.assert_allclose(single[1], double[1], rtol=0, atol=1e-6 * scale)
+
+
+@each_case
+def test_inputs_are_not_modified(case):
+    scores, labels = inputs(case)
+    weights = np.ones(scores.size // scores.shape[case.axis])
+    for array in (scores, labels, weights):
+        array.flags.writeable = False
+    build(case)(scores, labels, weights)
+
+
+@each_case
+def test_blocks_do_not_matter(case, monkeypatch):
+    scores, labels = inputs(case)
+    expected = build(case)(scores, labels)
+    monkeypatch.setattr(blocks, "BYTES", 1)  # one row, or few, a block
+    loss = build(case)
+    found = loss(scores, labels)
+    assert len(loss.blocks) > 1 or scores.size == 1 or scores.shape[case.axis] == scores.size or case.axis == 0
+    np.testing.assert_allclose(found[0], expected[0], **CLOSE)
+    np.testing.assert_allclose(found[1], expected[1], **CLOSE)
+
+
+@each_loss
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.int64, np.float16, np.float32])
+def test_labels_of_any_type(loss, dtype):
+    case = Case(loss, {}, (6, 5), 1)
+    scores, labels = inputs(case)
+    expected, found = build(case)(scores, labels), build(case)(scores, labels.astype(dtype))
+    assert found[0] == expected[0]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+@each_loss
+def test_an_empty_batch_is_0(loss):
+    value, gradient = loss()(np.zeros((0, 5)), np.zeros((0, 5)))
+    assert value == 0
+    assert gradient.shape == (0, 5)
+
+
+def test_softmax_closed_forms():
+    softmax = caffe_losses.multi_label_softmax_loss
+    assert softmax(np.zeros((1, 5)), [[1, 1, 0, 0, 0]])[0] == pytest.approx(log(5), rel=1e-15)
+    scores = np.log([[1.0, 2.0, 3.0, 4.0]])
+    loss, gradient = softmax(scores, [[0, 1, 0, 1]])
+    assert loss == pytest.approx(log(10) - 0.5 * log(8), rel=1e-14)
+    np.testing.assert_allclose(gradient, [[0.1, 0.2 - 0.5, 0.3, 0.4 - 0.5]], rtol=1e-14)
+
+
+def test_softmax_scales_labels():
+    scores = np.log([[1.0, 2.0, 5.0]])
+    labels = [[0.5, 1.5, 0]]
+    cross_entropy = 0.5 * log(8) + 1.5 * log(4)
+    for scale, divisor in (("COUNT", 2), ("SUM", 2), ("NONE", 1)):
+        loss, gradient = caffe_losses.multi_label_softmax_loss(scores, labels, label_scale=scale)
+        assert loss == pytest.approx(cross_entropy / divisor, rel=1e-14)
+        np.testing.assert_allclose(gradient, (2 * np.exp(scores) / 8 - labels) / divisor, rtol=1e-13)
+
+
+def test_sigmoid_closed_forms():
+    sigmoid = caffe_losses.sigmoid_cross_entropy_loss
+    loss, gradient = sigmoid(np.array([[0.0, log(3)]]), [[1, 0]])
+    assert loss == pytest.approx(log(2) + log(4), rel=1e-15)
+    np.testing.assert_allclose(gradient, [[-0.5, 0.75]], rtol=1e-15)
+    assert sigmoid(np.array([[2.0]]), [[1]], pos_weight=3)[0] == pytest.approx(3 * log(1 + exp(-2)), rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_perfect_predictions_lose_nothing(dtype):
+    labels = np.array([[0, 1, 0], [1, 0, 0]])
+    scores = np.where(labels, 1000, -1000).astype(dtype)
+    for function in (caffe_losses.multi_label_softmax_loss, caffe_losses.sigmoid_cross_entropy_loss):
+        loss, gradient = function(scores, labels)
+        assert loss == 0
+        assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gap", [1e4, 1e30])
+def test_a_score_gap_is_the_loss(dtype, gap):
+    scores = np.array([[0, gap]], dtype)
+    gap = float(scores[0, 1])
+    loss, gradient = caffe_losses.multi_label_softmax_loss(scores, [[1, 0]])
+    assert loss == gap
+    np.testing.assert_array_equal(gradient, [[-1, 1]])
+    loss, gradient = caffe_losses.sigmoid_cross_entropy_loss(np.array([[gap, -gap]], dtype), [[0, 1]])
+    assert loss == 2 * gap
+    np.testing.assert_array_equal(gradient, [[1, -1]])
+
+
+def test_an_empty_row_counts_but_loses_nothing():
+    scores = np.random.RandomState(0).randn(2, 4)
+    labels = np.array([[1, 0, 1, 0], [0, 0, 0, 0]])
+    both = caffe_losses.multi_label_softmax_loss(scores, labels)
+    first = caffe_losses.multi_label_softmax_loss(scores[:1], labels[:1])
+    assert both[0] == first[0] / 2
+    np.testing.assert_array_equal(both[1], [first[1][0] / 2, np.zeros(4)])
+
+
+def test_a_repeated_index_counts_each_time():
+    scores = np.random.RandomState(0).randn(1, 4)
+    found = caffe_losses.multi_label_softmax_loss(scores, [[2, 2, 0]], label_format="INDEX")
+    expected = caffe_losses.multi_label_softmax_loss(scores, [[1, 0, 2, 0]])
+    assert found[0] == expected[0]
+    np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_millions_of_terms_keep_their_precision():
+    scores = np.random.RandomState(0).randn(1000, 4000).astype(np.float32)
+    labels = scores > 1
+    for function in (caffe_losses.multi_label_softmax_loss, caffe_losses.sigmoid_cross_entropy_loss):
+        exact = function(scores.astype(np.float64), labels)[0]
+        assert function(scores, labels)[0] == pytest.approx(exact, rel=1e-6)
+
+
+def test_a_masked_class_may_have_minus_infinity():
+    loss, gradient = caffe_losses.multi_label_softmax_loss(np.array([[0.0, 0.0, -np.inf]]), [[1, 0, 0]])
+    assert loss == pytest.approx(log(2))
+    np.testing.assert_allclose(gradient, [[-0.5, 0.5, 0]])
+
+
+def test_the_package_does_not_import_caffe():
+    import subprocess
+    import sys
+
+    code = "import sys, caffe_losses, caffe_losses.gradcheck; assert 'caffe' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

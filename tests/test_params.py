@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from caffe_losses import losses
+from caffe_losses.params import LABEL_SMOOTHING, NORMALIZATION, checked, parse
+
+LOSSES = [getattr(losses, name) for name in losses.__all__]
+
+
+@pytest.mark.parametrize("text, params", [
+    ("", {}),
+    ("  ", {}),
+    ('{"axis": 2, "ignore_label": null}', {"axis": 2, "ignore_label": None}),
+    ("{'axis': 2, 'class_weight': [1, 2.5]}", {"axis": 2, "class_weight": [1, 2.5]}),
+    ("{}", {}),
+])  # fmt: skip
+def test_param_str_is_json_or_a_python_literal(text, params):
+    assert parse("Loss", text) == params
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", "1", "axis: 1", "{", "dict(axis=1)", "{'axis': axis}", "[" * 10**5, '"x"', "\0"]
+)
+def test_other_param_strs_are_refused_in_one_line(text):
+    with pytest.raises(ValueError, match="Loss: expected param_str to be a JSON object or a Python dict") as error:
+        parse("Loss", text)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 300
+
+
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(ValueError, match=r"got 'axis \(twice\)'; remove it"):
+        losses.MultiLabelSoftmaxLoss(**parse("Loss", '{"axis": 1, "axis": 2}'))
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_unknown_parameters_name_the_allowed_ones(loss):
+    with pytest.raises(ValueError, match=f"^{loss.__name__}: expected parameters among axis, ") as error:
+        loss(momentum=1)
+    assert str(error.value).endswith("got 'momentum'; remove it")
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+@pytest.mark.parametrize("bad", [[], {}, "", "x" * 99, 10**400, True, float("nan"), float("-inf"), -0.5, [[1]], ["1"]])
+def test_values_outside_an_options_domain_are_refused(loss, bad):
+    for option in loss.options:
+        if (option.name, bad) in (("ignore_label", -0.5), ("axis", 10**400)):
+            continue  # lie in the domain
+        with pytest.raises(ValueError, match=f"{option.name} must be ") as error:
+            loss(**{option.name: bad})
+        assert option.domain in str(error.value)
+        assert len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_defaults_lie_in_their_domains_and_are_described(loss):
+    for option in loss.options:
+        given = loss(**{option.name: option.default})
+        assert getattr(given, option.name) == getattr(loss(), option.name)
+        assert option.meaning
+        assert option.domain
+
+
+def test_bounds_are_what_they_say():
+    assert checked("Loss", [LABEL_SMOOTHING], {"label_smoothing": 0})["label_smoothing"] == 0
+    with pytest.raises(ValueError, match=r"a number in \[0, 1\), got 1"):
+        checked("Loss", [LABEL_SMOOTHING], {"label_smoothing": 1})
+    assert checked("Loss", [NORMALIZATION], {}) == {"normalization": "VALID"}
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".txt"])
+def test_class_weights_from_a_file(tmp_path, suffix):
+    path = str(tmp_path / ("weights" + suffix))
+    (np.save if suffix == ".npy" else np.savetxt)(path, [0.5, 2.0, 3.0])
+    assert losses.MultiLabelSoftmaxLoss(class_weight=path).class_weight.tolist() == [0.5, 2, 3]
+
+
+@pytest.mark.parametrize("content", [b"", b"1 2\n3 x\n", b"-1\n", b"nan\n", b"\x93NUMPY garbage"])
+def test_bad_weight_files_are_refused(tmp_path, content):
+    for suffix in (".npy", ".txt"):
+        path = tmp_path / ("weights" + suffix)
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match="class_weight must be a number >= 0, a list of one a class, or the name"):
+            losses.MultiLabelSoftmaxLoss(class_weight=str(path))
+
+
+def test_pickled_weights_are_not_loaded(tmp_path):
+    path = str(tmp_path / "weights.npy")
+    np.save(path, np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(ValueError, match="class_weight must be"):
+        losses.MultiLabelSoftmaxLoss(class_weight=path)
