@@ -2,6 +2,8 @@
 # make example    train and compare both losses on the Yeast benchmark
 # make test       the tests, on real Caffe
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
+# make truth      compares the losses with PyTorch (which it installs)
+# make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make lint       ruff
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
@@ -29,6 +31,14 @@ test-oldest:
 	build/oldest/bin/pip install -q -r tests/oldest.txt
 	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_params.py tests/test_blocks.py
 
+truth: all
+	$(run)pip install -q --disable-pip-version-check -e '.[truth]'
+	$(run)pytest -q tests/torch_truth.py
+
+FUZZ ?= 100000
+fuzz: all
+	FUZZ=$(FUZZ) $(run)pytest -q --hypothesis-show-statistics tests/test_fuzz.py
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -36,4 +46,4 @@ lint: all
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-oldest lint clean
+.PHONY: all example test test-oldest truth fuzz lint clean

@@ -9,10 +9,12 @@ with open("README.md", encoding="utf-8") as readme:
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
-    "tests": ["pytest", "h5py", "lmdb", "ruff", "tqdm", "scikit-learn", "matplotlib"],
+    "tests": ["pytest", "hypothesis", "mpmath", "h5py", "lmdb", "ruff", "tqdm", "scikit-learn", "matplotlib"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
 }
+# torch apart: nothing but the comparison with it needs it, and it is larger than all the rest
 extras["all"] = sorted({name for names in extras.values() for name in names})
+extras["truth"] = ["torch>=2.0"]
 
 setup(
     name="caffe_losses",

@@ -111,6 +111,18 @@ LABEL_SMOOTHING = Option(
 )  # fmt: skip
 
 
+GAMMA = Option("gamma", 2.0, *number(0), meaning="focuses on what is predicted wrong: (1 - p)^gamma; 0 does not")
+ALPHA = Option(
+    "alpha", 0.25, *nullable(number(0, 1)), meaning="weight of the positive labels, 1 - alpha of the others; null: 1"
+)  # fmt: skip
+GAMMA_POS = Option("gamma_pos", 0.0, *number(0), meaning="gamma of the positive labels")
+GAMMA_NEG = Option("gamma_neg", 4.0, *number(0), meaning="gamma of the others")
+CLIP = Option(
+    "clip", 0.05, *number(0, 1, high_open=True),
+    meaning="shifts the others' probability: max(p - clip, 0), so that p <= clip loses nothing"
+)  # fmt: skip
+
+
 def checked(owner, options, params):
     """`params` converted and with defaults filled in; ValueError for what `options` do not admit."""
     allowed = {option.name: option for option in options}
@@ -158,7 +170,7 @@ def parse(owner, param_str):
             params = None
     except RecursionError:
         params = None
-    if not isinstance(params, dict):
+    if not isinstance(params, dict) or not all(isinstance(name, str) for name in params):
         raise ValueError(
             f"{owner}: expected param_str to be a JSON object or a Python dict, got {shortened(param_str)}; "
             "write e.g. param_str: '{\"axis\": 1}'"

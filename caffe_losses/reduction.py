@@ -127,7 +127,7 @@ class Loss:
             for block in self.blocks:
                 found = self.read(labels, block)
                 valid += self.count_valid(found)
-                here = np.ascontiguousarray(scores[block.view])
+                here = self.prepared(np.ascontiguousarray(scores[block.view]), found)
                 row_weights = None if weights is None else weights[block.rows].ravel()
                 total += self.block(here, found, row_weights, self.result(block, gradient), gradient)
                 if probabilities is not None:
@@ -152,6 +152,10 @@ class Loss:
         """Where a block's gradient goes: kept for `backward`, or scratch that the next block takes."""
         flat = self.kept[block.start : block.stop] if kept else self.scratch[1, : block.stop - block.start]
         return flat.reshape(block.shape)
+
+    def prepared(self, scores, labels):
+        """The scores of a block as `block` takes them; may refuse them."""
+        return scores
 
     def block(self, scores, labels, weights, out, gradient):
         """The summed loss of one block; its gradient goes into `out`, which is scratch if none is wanted.

@@ -66,6 +66,7 @@ def run(one, loss="loss"):
 def caffe_program(*arguments, cwd, check=True, **more):
     """Run the caffe program without any help from the environment; returns the finished process."""
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "GLOG_minloglevel")}
+    env["GLOG_logtostderr"] = "1"  # and to no file
     done = subprocess.run(
         [CAFFE, *arguments], cwd=str(cwd), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more
     )

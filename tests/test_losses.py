@@ -263,3 +263,82 @@ def test_the_package_does_not_import_caffe():
 
     code = "import sys, caffe_losses, caffe_losses.gradcheck; assert 'caffe' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_focal_and_asymmetric_reduce_to_sigmoid_cross_entropy():
+    random = np.random.RandomState(0)
+    for dtype in (np.float32, np.float64):
+        scores = (10 * random.randn(30, 8)).astype(dtype)
+        labels = (random.rand(30, 8) < 0.3).astype(dtype)
+        expected = caffe_losses.sigmoid_cross_entropy_loss(scores, labels)
+        for reduced in (
+            caffe_losses.sigmoid_focal_loss(scores, labels, gamma=0, alpha=None),
+            caffe_losses.asymmetric_loss(scores, labels, gamma_pos=0, gamma_neg=0, clip=0),
+        ):
+            assert reduced[0] == expected[0]
+            np.testing.assert_array_equal(reduced[1], expected[1])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("gamma", [0, 0.5, 2, 5])
+def test_focal_at_saturation(dtype, gamma):
+    scores = np.array([[100, -100, 100, -100]], dtype)
+    loss, gradient = caffe_losses.sigmoid_focal_loss(scores, [[1, 0, 0, 1]], gamma=gamma, alpha=None)
+    assert loss == pytest.approx(200, rel=1e-6)
+    np.testing.assert_allclose(gradient, [[0, 0, 1, -1]], atol=1e-7)
+
+
+def test_focal_closed_form():
+    loss, gradient = caffe_losses.sigmoid_focal_loss(np.array([[log(3)]]), [[1]])
+    assert loss == pytest.approx(0.25 * 0.25**2 * log(4 / 3), rel=1e-14)
+    slope = 0.25 * 0.25**2 * (2 * 0.75 * log(0.75) - 0.25)
+    assert gradient[0, 0] == pytest.approx(slope, rel=1e-14)
+
+
+def test_asymmetric_closed_form():
+    """p = 3/4 and r = 0.7 for the label 0; below the margin nothing is lost."""
+    loss, gradient = caffe_losses.asymmetric_loss(np.array([[log(3), -4.0]]), [[0, 0]])
+    assert loss == pytest.approx(-(0.7**4) * log(0.3), rel=1e-14)
+    assert gradient[0, 0] == pytest.approx(3 / 16 * (0.7**4 / 0.3 - 4 * 0.7**3 * log(0.3)), rel=1e-13)
+    assert gradient[0, 1] == 0
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_losses_of_probabilities_are_clamped_and_so_are_their_gradients(dtype):
+    p = np.array([[0, 1, 0.5]], dtype)
+    loss, gradient = caffe_losses.multi_label_logistic_loss(p, [[1, 1, 0]])
+    assert loss == pytest.approx(-log(1e-20) / 2, rel=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, -0.5, 0]])
+    loss, gradient = caffe_losses.binary_cross_entropy_loss(p, [[1, 0, 1]])
+    assert loss == pytest.approx(-2 * log(1e-20) + log(2), rel=1e-6)
+    np.testing.assert_array_equal(gradient, [[0, 0, -2]])
+
+
+def test_losses_of_probabilities_are_those_of_scores_behind_a_softmax_or_sigmoid():
+    random = np.random.RandomState(0)
+    scores, labels = random.randn(6, 5), random.rand(6, 5) < 0.4
+    exp_scores = np.exp(scores)
+    softmax = exp_scores / exp_scores.sum(axis=1, keepdims=True)
+    expected = caffe_losses.multi_label_softmax_loss(scores, labels)[0]
+    assert caffe_losses.multi_label_logistic_loss(softmax, labels)[0] == pytest.approx(expected, rel=1e-14)
+    expected = caffe_losses.sigmoid_cross_entropy_loss(scores, labels)[0]
+    assert caffe_losses.binary_cross_entropy_loss(exp_scores / (1 + exp_scores), labels)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, np.nan, np.inf])
+def test_what_is_no_probability_is_refused(bad):
+    p = np.full((2, 3), 0.5)
+    p[1, 2] = bad
+    for function in (caffe_losses.multi_label_logistic_loss, caffe_losses.binary_cross_entropy_loss):
+        with pytest.raises(ValueError, match=r"scores\[1, 2\] is .* \(row 1, class 2\); give probabilities, or such"):
+            function(p, np.ones((2, 3)))
+
+
+def test_binary_cross_entropy_is_the_two_class_softmax():
+    """A sigmoid of s is a softmax over (0, s): the same loss, and the gradient of s."""
+    scores = np.random.RandomState(0).randn(9, 1) * 3
+    labels = np.arange(9).reshape(9, 1) % 2
+    sigmoid = caffe_losses.sigmoid_cross_entropy_loss(scores, labels)
+    softmax = caffe_losses.multi_label_softmax_loss(np.hstack([np.zeros((9, 1)), scores]), labels, label_format="INDEX")
+    assert softmax[0] == pytest.approx(sigmoid[0], rel=1e-14)
+    np.testing.assert_allclose(softmax[1][:, 1:], sigmoid[1], rtol=1e-12)

@@ -19,3 +19,23 @@ class MultiLabelSoftmaxLoss(LossLayer):
 class SigmoidCrossEntropyLoss(LossLayer):
     __doc__ = losses.SigmoidCrossEntropyLoss.__doc__
     loss_type = losses.SigmoidCrossEntropyLoss
+
+
+class SigmoidFocalLoss(LossLayer):
+    __doc__ = losses.SigmoidFocalLoss.__doc__
+    loss_type = losses.SigmoidFocalLoss
+
+
+class AsymmetricLoss(LossLayer):
+    __doc__ = losses.AsymmetricLoss.__doc__
+    loss_type = losses.AsymmetricLoss
+
+
+class MultiLabelLogisticLoss(LossLayer):
+    __doc__ = losses.MultiLabelLogisticLoss.__doc__
+    loss_type = losses.MultiLabelLogisticLoss
+
+
+class BinaryCrossEntropyLoss(LossLayer):
+    __doc__ = losses.BinaryCrossEntropyLoss.__doc__
+    loss_type = losses.BinaryCrossEntropyLoss

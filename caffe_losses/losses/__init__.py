@@ -1,6 +1,14 @@
 """The losses, numpy in and numpy out: each a class whose instances are called as loss(scores, labels)."""
 
-from .sigmoid import SigmoidCrossEntropyLoss
+from .probability import BinaryCrossEntropyLoss, MultiLabelLogisticLoss
+from .sigmoid import AsymmetricLoss, SigmoidCrossEntropyLoss, SigmoidFocalLoss
 from .softmax import MultiLabelSoftmaxLoss
 
-__all__ = ["MultiLabelSoftmaxLoss", "SigmoidCrossEntropyLoss"]
+__all__ = [
+    "AsymmetricLoss",
+    "BinaryCrossEntropyLoss",
+    "MultiLabelLogisticLoss",
+    "MultiLabelSoftmaxLoss",
+    "SigmoidCrossEntropyLoss",
+    "SigmoidFocalLoss",
+]  # fmt: skip

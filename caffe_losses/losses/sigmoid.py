@@ -91,19 +91,113 @@ class SigmoidCrossEntropyLoss(BinaryLoss):
     """
 
     def negative(self, scores, loss, slope):
-        np.abs(scores, out=slope)
-        np.negative(slope, out=slope)
-        np.exp(slope, out=slope)
-        np.log1p(slope, out=slope)
-        np.maximum(scores, 0, out=loss)
-        loss += slope
-        self.probabilities(scores, slope)
+        softplus(scores, loss)
+        sigmoid(scores, slope)
 
     def positive(self, scores):
-        return np.log1p(np.exp(-np.abs(scores))) + np.maximum(-scores, 0), -1 / (1 + np.exp(scores))
+        return softplus(-scores), -sigmoid(-scores)
 
     def probabilities(self, scores, out):
-        np.negative(scores, out=out)
-        np.exp(out, out=out)
-        out += 1
-        np.reciprocal(out, out=out)
+        sigmoid(scores, out)
+
+
+class SigmoidFocalLoss(BinaryLoss):
+    """Focal loss: cross-entropy that turns away from the labels that are predicted well already.
+
+    With p = sigmoid(s), and q = 1 - p, for a label 1 and for a label 0:
+
+        loss = -alpha q^gamma log p           loss = -(1 - alpha) p^gamma log q
+        d loss / d s = alpha q^gamma (gamma p log p - q)
+        d loss / d s = (1 - alpha) p^gamma (p - gamma q log q)
+
+    and for soft labels their mixture. All is computed from log-sigmoids, and finite at any score. At
+    gamma 0 and alpha null it is SigmoidCrossEntropyLoss. The second top is sigmoid(scores).
+
+    Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
+    """
+
+    options = BinaryLoss.options + (params.GAMMA, params.ALPHA)
+    probabilities = SigmoidCrossEntropyLoss.probabilities
+
+    def negative(self, scores, loss, slope):
+        weight = 1 if self.alpha is None else 1 - self.alpha
+        loss[...], slope[...] = focal(scores, self.gamma, weight)
+
+    def positive(self, scores):
+        loss, slope = focal(-scores, self.gamma, 1 if self.alpha is None else self.alpha)
+        return loss, -slope
+
+
+class AsymmetricLoss(BinaryLoss):
+    """Asymmetric loss: focal, with another gamma for the labels 0, and a margin below which they lose nothing.
+
+    With p = sigmoid(s), q = 1 - p and r = max(p - clip, 0), for a label 1 and for a label 0:
+
+        loss = -q^gamma_pos log p             loss = -r^gamma_neg log(1 - r)
+        d loss / d s = q^gamma_pos (gamma_pos p log p - q)
+        d loss / d s = p q r^gamma_neg (1 / (1 - r) - gamma_neg log(1 - r) / r)        0 if p <= clip
+
+    and for soft labels their mixture. At gammas 0 and clip 0 it is SigmoidCrossEntropyLoss. The second
+    top is sigmoid(scores).
+
+    Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
+    """
+
+    options = BinaryLoss.options + (params.GAMMA_POS, params.GAMMA_NEG, params.CLIP)
+    probabilities = SigmoidCrossEntropyLoss.probabilities
+
+    def negative(self, scores, loss, slope):
+        if not self.clip:
+            loss[...], slope[...] = focal(scores, self.gamma_neg)
+            return
+        p, q = sigmoid(scores), sigmoid(-scores)
+        r, not_r = np.maximum(p - self.clip, 0), np.minimum(q + self.clip, 1)  # 1 - r would cancel
+        log_not_r = np.log(not_r)
+        focus = power(r, self.gamma_neg)
+        np.multiply(-log_not_r, focus, out=loss)
+        inner = 1 / not_r - self.gamma_neg * log_not_r / np.where(r > 0, r, 1)
+        np.multiply(p * q * (r > 0), focus * inner, out=slope)
+
+    def positive(self, scores):
+        loss, slope = focal(-scores, self.gamma_pos)
+        return loss, -slope
+
+
+def log1p_exp(scores):
+    """log(1 + exp(-|s|)), in which no exponential overflows."""
+    out = np.abs(scores)
+    np.negative(out, out=out)
+    np.exp(out, out=out)
+    return np.log1p(out, out=out)
+
+
+def softplus(scores, out=None):
+    """log(1 + exp(s)), the cross-entropy of a label 0."""
+    return np.add(np.maximum(scores, 0, out=out), log1p_exp(scores), out=out)
+
+
+def sigmoid(scores, out=None):
+    out = np.negative(scores, out=out)
+    np.exp(out, out=out)
+    out += 1
+    return np.reciprocal(out, out=out)
+
+
+def focal(scores, gamma, weight=1):
+    """weight p^gamma softplus(s), the focal loss of a label 0, and its derivative."""
+    tail = log1p_exp(scores)
+    log_p, log_q = np.minimum(scores, 0) - tail, -(np.maximum(scores, 0) + tail)
+    focus = np.exp(gamma * log_p)
+    if weight != 1:
+        focus *= weight
+    return -focus * log_q, focus * (sigmoid(scores) - gamma * np.exp(log_q) * log_q)
+
+
+def power(base, exponent):
+    """base ** exponent; a whole exponent by products, many times faster than a power."""
+    if exponent != int(exponent) or exponent > 8:
+        return base**exponent
+    result = np.ones_like(base)
+    for _ in range(int(exponent)):
+        result *= base
+    return result

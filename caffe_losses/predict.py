@@ -1,0 +1,46 @@
+"""From scores to sets of labels."""
+
+import numpy as np
+
+
+def predict_labels(scores, threshold=None, top_k=None, at_least_one=True, axis=1):
+    """Which labels each row is given: a boolean array of the scores' shape.
+
+    scores        any shape with the classes on `axis`: scores or, with the same order, probabilities; a
+                  NaN is refused
+    threshold     a label is given if its score is >= this: one number, or one a class, in the scores'
+                  own unit (0.5 of sigmoid probabilities is 0 of scores)
+    top_k         only the k highest scores of a row are given; the lower class first among equals
+    at_least_one  the highest score of a row is given whatever the threshold
+
+    With both threshold and top_k, both have to admit a label. ValueError for anything else, or neither.
+    """
+    scores = np.moveaxis(np.asarray(scores), axis, -1)
+    classes = scores.shape[-1]
+    if threshold is None and top_k is None:
+        raise ValueError("predict_labels: expected a threshold or top_k, got neither; e.g. threshold=0.5")
+    if np.isnan(scores).any():
+        raise ValueError(f"predict_labels: scores[{first(np.isnan(scores))}] is nan (classes last); give numbers")
+    given = np.ones(scores.shape, bool)
+    if threshold is not None:
+        given &= scores >= checked_threshold(threshold, classes)
+    rank = np.argsort(np.argsort(-scores, axis=-1, kind="mergesort"), axis=-1, kind="mergesort")
+    if top_k is not None:
+        if top_k != int(top_k) or top_k < 1:
+            raise ValueError(f"predict_labels: expected a whole top_k >= 1, got {top_k}")
+        given &= rank < top_k
+    if at_least_one:
+        given |= rank == 0
+    return np.moveaxis(given, -1, axis)
+
+
+def checked_threshold(threshold, classes):
+    threshold = np.asarray(threshold, np.float64)
+    if threshold.size not in (1, classes) or threshold.ndim > 1 or np.isnan(threshold).any():
+        text = f"predict_labels: expected one threshold or one for each of {classes} classes, got {threshold}"
+        raise ValueError(text.replace("\n", ""))
+    return threshold
+
+
+def first(wrong):
+    return ", ".join(str(i) for i in np.argwhere(wrong)[0])
