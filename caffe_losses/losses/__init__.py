@@ -5,10 +5,10 @@ from .sigmoid import AsymmetricLoss, SigmoidCrossEntropyLoss, SigmoidFocalLoss
 from .softmax import MultiLabelSoftmaxLoss
 
 __all__ = [
-    "AsymmetricLoss",
-    "BinaryCrossEntropyLoss",
-    "MultiLabelLogisticLoss",
     "MultiLabelSoftmaxLoss",
     "SigmoidCrossEntropyLoss",
     "SigmoidFocalLoss",
-]  # fmt: skip
+    "AsymmetricLoss",
+    "MultiLabelLogisticLoss",
+    "BinaryCrossEntropyLoss",
+]
