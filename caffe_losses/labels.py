@@ -1,5 +1,7 @@
 """Labels of a row block, whatever their format, as the few elements that are positive or ignored."""
 
+from copy import copy
+
 import numpy as np
 
 # With more positives than this share of a block, all of its labels are taken rather than their places.
@@ -17,11 +19,12 @@ class Labels:
     def __init__(self, shape, index, values, ignored):
         self.shape, self.index, self.values, self.ignored = shape, index, values, ignored
         self.everywhere = isinstance(index, slice)
-        if not self.everywhere:
-            self.rows = row_of(index, shape)
+        self.rows = None if self.everywhere else row_of(index, shape)
 
     def with_values(self, values):
-        return Labels(self.shape, self.index, values, self.ignored)
+        other = copy(self)
+        other.values = values
+        return other
 
     def made_dense(self):
         """The same labels with a value at every place."""
@@ -46,7 +49,8 @@ class Labels:
 
     def count_rows(self):
         """How many labels of each row are not 0."""
-        return self.sum_rows(self.values != 0)
+        b, _, j = self.shape
+        return self.sum_rows(self.values != 0) if self.everywhere else np.bincount(self.rows, None, b * j)
 
     def spread(self, rows):
         """One number a row, handed to each of the row's values."""
@@ -97,15 +101,21 @@ def from_indices(labels, shape, ignore_label):
 
     A class given k times has the label k. A row with no index but ignored ones is ignored whole.
     """
-    _, classes, j = shape
-    passed = np.zeros(labels.shape, bool) if ignore_label is None else labels == ignore_label
-    given = (labels != -1) & ~passed
-    image, _, place = np.nonzero(given)
-    index = (image * classes + labels[given].astype(np.intp)) * j + place
-    once = np.unique(index)
-    values = np.bincount(np.searchsorted(once, index), minlength=once.size)
-    whole_rows = passed.any(axis=1, keepdims=True) & ~given.any(axis=1, keepdims=True)
-    return Labels(shape, once, values, np.flatnonzero(np.broadcast_to(whole_rows, shape)))
+    b, classes, j = shape
+    given, ignored = labels != -1, np.empty(0, np.intp)
+    if ignore_label is not None:
+        passed = labels == ignore_label
+        given &= ~passed
+        whole_rows = passed.any(axis=1, keepdims=True) & ~given.any(axis=1, keepdims=True)
+        ignored = np.flatnonzero(np.broadcast_to(whole_rows, shape))
+    first = np.arange(0, b * classes * j, classes * j)[:, None, None] + np.arange(j)
+    index = (labels.astype(np.intp) * j + first)[given]
+    found = Labels(shape, index, np.ones(index.size), ignored)
+    ordered = np.sort(index)
+    if labels.shape[1] > 1 and (ordered[1:] == ordered[:-1]).any():
+        once = np.unique(index)
+        found = Labels(shape, once, np.bincount(np.searchsorted(once, index)), ignored)
+    return found
 
 
 def wrong_dense(labels, ignore_label, limit):

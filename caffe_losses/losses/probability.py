@@ -62,7 +62,7 @@ class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
 
     of_scores = "SigmoidCrossEntropyLoss"
 
-    def negative(self, scores, loss, slope):
+    def negative(self, scores, loss, slope, spare):
         loss[...], slope[...] = minus_log(1 - scores)
         np.negative(slope, out=slope)
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from .. import params
 from ..labels import size
-from ..reduction import Loss
+from ..reduction import Loss, sum_classes
+
+BOUND = 80.0  # sigmoid(80) is 1 and log(1 + exp(80)) is 80, to all digits of float64; exp(80) is finite in float32
 
 
 class BinaryLoss(Loss):
@@ -28,7 +30,7 @@ class BinaryLoss(Loss):
     )
     label_limit = 1
 
-    def negative(self, scores, loss, slope):
+    def negative(self, scores, loss, slope, spare):
         """Write the loss of the label 0, and its derivative, into arrays of the scores' shape."""
         raise NotImplementedError
 
@@ -37,14 +39,15 @@ class BinaryLoss(Loss):
         raise NotImplementedError
 
     def block(self, scores, labels, weights, out, gradient):
-        loss = self.scratch[0, : scores.size].reshape(scores.shape)
-        self.negative(scores, loss, out)
+        loss, spare = (flat[: scores.size].reshape(scores.shape) for flat in self.scratch)
+        self.negative(scores, loss, out, spare)
         self.blend(scores.ravel(), labels, loss.ravel(), out.ravel())
         factor = self.factor(weights, scores.shape)
         if factor is not None:
             loss *= factor
             out *= factor
-        return float(loss.sum())
+        rows = sum_classes(loss) if scores.shape[2] == 1 else loss
+        return float(rows.sum(dtype=np.float64))
 
     def blend(self, scores, labels, loss, slope):
         """Where labels are not 0 or are ignored, put that right in the loss and slope of the label 0."""
@@ -79,7 +82,61 @@ class BinaryLoss(Loss):
         return size(labels.shape) - labels.ignored.size
 
 
-class SigmoidCrossEntropyLoss(BinaryLoss):
+class SigmoidLoss(BinaryLoss):
+    """Base: losses of scores that are symmetric in form, a label 1 at s being like a label 0 at -s.
+
+    A subclass writes `cost`. All of them are made of E = exp(s): p = sigmoid(s) = E / (1 + E), q = 1 / (1 + E)
+    and the cross-entropy of a label 0, -log q = log(1 + E).
+    """
+
+    def cost(self, scores, label, loss, slope, spare):
+        """Write the loss of the label 0 at scores, or of 1 at -scores, and its derivative there."""
+        raise NotImplementedError
+
+    def block(self, *arguments):
+        self.bound = np.inf
+        total = super().block(*arguments)
+        if not np.isfinite(total):  # an exponential has overflowed, or else a score is not finite
+            self.bound = BOUND
+            total = super().block(*arguments)
+        return total
+
+    def exponential(self, scores, out):
+        return np.exp(np.minimum(scores, self.bound) if self.bound == BOUND else scores, out=out)
+
+    def softplus(self, scores, exp, out):
+        """log(1 + exp(s)) into `out`, and exp(s) into `exp`."""
+        np.log1p(self.exponential(scores, exp), out=out)
+        if self.bound == BOUND:
+            out += np.maximum(scores - BOUND, 0)
+
+    def focal(self, scores, gamma, loss, slope, spare):
+        """p^gamma log(1 + exp(s)), the focal loss of a label 0, and its derivative."""
+        p, q = slope, spare
+        self.softplus(scores, p, loss)
+        logistic(p, p, q)
+        if gamma:
+            focus = power(p, gamma)
+            q *= loss
+            q *= gamma
+            slope += q
+            slope *= focus
+            loss *= focus
+
+    def negative(self, scores, loss, slope, spare):
+        self.cost(scores, 0, loss, slope, spare)
+
+    def positive(self, scores):
+        loss, slope, spare = np.empty((3,) + scores.shape, scores.dtype)
+        self.cost(-scores, 1, loss, slope, spare)
+        return loss, -slope
+
+    def probabilities(self, scores, out):
+        np.exp(np.minimum(scores, BOUND), out=out)
+        np.divide(out, 1 + out, out=out)
+
+
+class SigmoidCrossEntropyLoss(SigmoidLoss):
     """Cross-entropy of the sigmoid of each score with its label t in [0, 1].
 
         loss = max(s, 0) - s t + log(1 + exp(-|s|))
@@ -90,18 +147,13 @@ class SigmoidCrossEntropyLoss(BinaryLoss):
     that an ignore_label of 0 drops every soft label below 1. The second top is sigmoid(scores).
     """
 
-    def negative(self, scores, loss, slope):
-        softplus(scores, loss)
-        sigmoid(scores, slope)
-
-    def positive(self, scores):
-        return softplus(-scores), -sigmoid(-scores)
-
-    def probabilities(self, scores, out):
-        sigmoid(scores, out)
+    def cost(self, scores, label, loss, slope, spare):
+        self.softplus(scores, slope, loss)
+        np.add(slope, 1, out=spare)
+        np.divide(slope, spare, out=slope)
 
 
-class SigmoidFocalLoss(BinaryLoss):
+class SigmoidFocalLoss(SigmoidLoss):
     """Focal loss: cross-entropy that turns away from the labels that are predicted well already.
 
     With p = sigmoid(s), and q = 1 - p, for a label 1 and for a label 0:
@@ -110,25 +162,23 @@ class SigmoidFocalLoss(BinaryLoss):
         d loss / d s = alpha q^gamma (gamma p log p - q)
         d loss / d s = (1 - alpha) p^gamma (p - gamma q log q)
 
-    and for soft labels their mixture. All is computed from log-sigmoids, and finite at any score. At
-    gamma 0 and alpha null it is SigmoidCrossEntropyLoss. The second top is sigmoid(scores).
+    and for soft labels their mixture; finite at any score. At gamma 0 and alpha null it is
+    SigmoidCrossEntropyLoss. The second top is sigmoid(scores).
 
     Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
     """
 
-    options = BinaryLoss.options + (params.GAMMA, params.ALPHA)
-    probabilities = SigmoidCrossEntropyLoss.probabilities
+    options = SigmoidLoss.options + (params.GAMMA, params.ALPHA)
 
-    def negative(self, scores, loss, slope):
-        weight = 1 if self.alpha is None else 1 - self.alpha
-        loss[...], slope[...] = focal(scores, self.gamma, weight)
-
-    def positive(self, scores):
-        loss, slope = focal(-scores, self.gamma, 1 if self.alpha is None else self.alpha)
-        return loss, -slope
+    def cost(self, scores, label, loss, slope, spare):
+        self.focal(scores, self.gamma, loss, slope, spare)
+        if self.alpha is not None:
+            weight = self.alpha if label else 1 - self.alpha
+            loss *= weight
+            slope *= weight
 
 
-class AsymmetricLoss(BinaryLoss):
+class AsymmetricLoss(SigmoidLoss):
     """Asymmetric loss: focal, with another gamma for the labels 0, and a margin below which they lose nothing.
 
     With p = sigmoid(s), q = 1 - p and r = max(p - clip, 0), for a label 1 and for a label 0:
@@ -138,66 +188,52 @@ class AsymmetricLoss(BinaryLoss):
         d loss / d s = p q r^gamma_neg (1 / (1 - r) - gamma_neg log(1 - r) / r)        0 if p <= clip
 
     and for soft labels their mixture. At gammas 0 and clip 0 it is SigmoidCrossEntropyLoss. The second
-    top is sigmoid(scores).
+    top is sigmoid(scores). The defaults are the paper's for many classes.
 
     Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
     """
 
-    options = BinaryLoss.options + (params.GAMMA_POS, params.GAMMA_NEG, params.CLIP)
-    probabilities = SigmoidCrossEntropyLoss.probabilities
+    options = SigmoidLoss.options + (params.GAMMA_POS, params.GAMMA_NEG, params.CLIP)
 
-    def negative(self, scores, loss, slope):
-        if not self.clip:
-            loss[...], slope[...] = focal(scores, self.gamma_neg)
-            return
-        p, q = sigmoid(scores), sigmoid(-scores)
-        r, not_r = np.maximum(p - self.clip, 0), np.minimum(q + self.clip, 1)  # 1 - r would cancel
-        log_not_r = np.log(not_r)
+    def cost(self, scores, label, loss, slope, spare):
+        if label or not self.clip:
+            self.focal(scores, self.gamma_pos if label else self.gamma_neg, loss, slope, spare)
+        else:
+            self.with_margin(scores, loss, slope, spare)
+
+    def with_margin(self, scores, loss, slope, spare):
+        p, q = slope, spare
+        logistic(self.exponential(scores, p), p, q)
+        r = np.maximum(p - self.clip, 0)
+        not_r = np.minimum(q + self.clip, 1)  # 1 - r would cancel
         focus = power(r, self.gamma_neg)
-        np.multiply(-log_not_r, focus, out=loss)
-        inner = 1 / not_r - self.gamma_neg * log_not_r / np.where(r > 0, r, 1)
-        np.multiply(p * q * (r > 0), focus * inner, out=slope)
-
-    def positive(self, scores):
-        loss, slope = focal(-scores, self.gamma_pos)
-        return loss, -slope
-
-
-def log1p_exp(scores):
-    """log(1 + exp(-|s|)), in which no exponential overflows."""
-    out = np.abs(scores)
-    np.negative(out, out=out)
-    np.exp(out, out=out)
-    return np.log1p(out, out=out)
+        minus_log = np.negative(np.log(not_r, out=loss), out=loss)
+        p *= q
+        p *= focus
+        if not self.gamma_neg:
+            p *= r > 0
+        np.divide(1, not_r, out=not_r)
+        if self.gamma_neg:
+            np.maximum(r, np.finfo(r.dtype).tiny, out=r)  # where r is 0, so is the logarithm
+            np.divide(minus_log, r, out=r)
+            r *= self.gamma_neg
+            not_r += r
+        slope *= not_r
+        loss *= focus
 
 
-def softplus(scores, out=None):
-    """log(1 + exp(s)), the cross-entropy of a label 0."""
-    return np.add(np.maximum(scores, 0, out=out), log1p_exp(scores), out=out)
-
-
-def sigmoid(scores, out=None):
-    out = np.negative(scores, out=out)
-    np.exp(out, out=out)
-    out += 1
-    return np.reciprocal(out, out=out)
-
-
-def focal(scores, gamma, weight=1):
-    """weight p^gamma softplus(s), the focal loss of a label 0, and its derivative."""
-    tail = log1p_exp(scores)
-    log_p, log_q = np.minimum(scores, 0) - tail, -(np.maximum(scores, 0) + tail)
-    focus = np.exp(gamma * log_p)
-    if weight != 1:
-        focus *= weight
-    return -focus * log_q, focus * (sigmoid(scores) - gamma * np.exp(log_q) * log_q)
+def logistic(exp, p, q):
+    """sigmoid(s) into p, which may be `exp`, and 1 - sigmoid(s), without cancellation, into q."""
+    np.add(exp, 1, out=q)
+    np.divide(exp, q, out=p)
+    np.reciprocal(q, out=q)
 
 
 def power(base, exponent):
-    """base ** exponent; a whole exponent by products, many times faster than a power."""
+    """base ** exponent for base >= 0; numpy's own power is many times slower than these."""
     if exponent != int(exponent) or exponent > 8:
-        return base**exponent
-    result = np.ones_like(base)
-    for _ in range(int(exponent)):
+        return np.exp(exponent * np.log(base))
+    result = base.copy() if exponent else np.ones_like(base)
+    for _ in range(int(exponent) - 1):
         result *= base
     return result

@@ -3,7 +3,9 @@
 import numpy as np
 
 from .. import params
-from ..reduction import Loss
+from ..reduction import Loss, sum_classes
+
+SMALL, LARGE = 1e-10, 1e30  # sums of exponentials within this have lost nothing that float32 could show
 
 
 class DistributionLoss(Loss):
@@ -28,11 +30,12 @@ class DistributionLoss(Loss):
     label_limit = np.finfo(np.float64).max
 
     def targets(self, labels):
-        """T, as Labels."""
-        count = labels.count_rows()
-        scale = {"COUNT": count, "SUM": labels.sum_rows(labels.values), "NONE": np.ones(count.size)}
-        share = np.where(count, 1 / scale[self.label_scale], 0)
+        """T, as Labels, with the sum of each row in `total`."""
+        count, total = labels.count_rows(), labels.sum_rows(labels.values)
+        scale = {"COUNT": count, "SUM": total, "NONE": count > 0}[self.label_scale]
+        share = 1 / (scale + (count == 0))
         targets = labels.with_values(labels.values * labels.spread(share))
+        targets.total = share * total
         if self.label_smoothing:
             uniform = np.where(count, self.label_smoothing / labels.classes_left(), 0)
             targets = targets.made_dense()
@@ -40,6 +43,8 @@ class DistributionLoss(Loss):
             targets.values[labels.ignored] = 0
         if self.class_weight is not None:
             targets.values = targets.values * np.resize(self.class_weight, self.classes)[targets.classes()]
+        if self.label_smoothing or self.class_weight is not None:
+            targets.total = targets.sum_rows(targets.values)
         return targets
 
 
@@ -60,43 +65,48 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
     def block(self, scores, labels, weights, out, gradient):
         b, _, j = scores.shape
         targets = self.targets(labels)
-        shifted = self.shifted(scores, labels, out)
-        terms = targets.values * shifted.ravel()[targets.index]
+        partition, shift = self.exponentials(scores, labels, out)
+        at = scores.ravel()[targets.index]
+        terms = targets.values * (at if shift is None else at - targets.spread(shift))
         if targets.everywhere:
-            terms[targets.values == 0] = 0  # not 0 times the -inf of an ignored class
-        at_targets = targets.sum_rows(terms)
-        exp = np.exp(shifted, out=out)
-        partition = sum_classes(exp)
-        if labels.ignored.size:
-            partition[labels.classes_left() == 0] = 1
-        total = targets.sum_rows(targets.values)
-        loss = total * np.log(partition) - at_targets
+            terms[targets.values == 0] = 0  # not 0 times the -inf of a masked class
+        loss = targets.total * np.log(partition.astype(np.float64)) - targets.sum_rows(terms)
         if weights is not None:
             loss *= weights
-            total = total * weights
         if gradient:
-            exp *= (total / partition).astype(exp.dtype).reshape(b, 1, j)
-            values = targets.values if weights is None else targets.values * targets.spread(weights)
-            exp.ravel()[targets.index] -= values
+            factor, values = targets.total / partition, targets.values
+            if weights is not None:
+                factor, values = factor * weights, values * targets.spread(weights)
+            out *= factor.astype(out.dtype).reshape(b, 1, j)
+            out.ravel()[targets.index] -= values
         return loss.sum()
 
-    def shifted(self, scores, labels, out):
-        """scores - max, which overflows no exponential; -inf for the classes that are ignored."""
-        if not labels.ignored.size:
-            return np.subtract(scores, scores.max(axis=1, keepdims=True), out=out)
-        np.copyto(out, scores)
-        out.ravel()[labels.ignored] = -np.inf
-        top = out.max(axis=1, keepdims=True)
-        top.ravel()[labels.classes_left() == 0] = 0
-        return np.subtract(out, top, out=out)
+    def exponentials(self, scores, labels, out):
+        """exp(scores - shift) into `out`, 0 for the ignored classes; returns its sums and the shifts of the rows.
+
+        No shift (None) unless a sum comes near the ends of float32's range; then the row's maximum.
+        """
+        dropped = labels.classes_left() == 0 if labels.ignored.size else slice(0)
+        partition = sum_classes(np.exp(masked(scores, labels, out), out=out))
+        partition[dropped] = 1
+        if partition.size and partition.min() > SMALL and partition.max() < LARGE:
+            return partition, None
+        kept = masked(scores, labels, out)
+        shift = kept.max(axis=1, keepdims=True)
+        shift.ravel()[dropped] = 0
+        partition = sum_classes(np.exp(np.subtract(kept, shift, out=out), out=out))
+        partition[dropped] = 1
+        return partition, shift.ravel()
 
     def probabilities(self, scores, out):
         exp = np.exp(scores - scores.max(axis=1, keepdims=True))
         np.divide(exp, exp.sum(axis=1, keepdims=True), out=out)
 
 
-def sum_classes(block):
-    """The sum of each row of a block (b, classes, j)."""
-    if block.shape[2] == 1:  # a BLAS product, several times faster than a reduction of short rows
-        return block[:, :, 0].dot(np.ones(block.shape[1], block.dtype))
-    return block.sum(axis=1).ravel()
+def masked(scores, labels, out):
+    """The scores; where classes are ignored, a copy in `out` in which these are -inf."""
+    if not labels.ignored.size:
+        return scores
+    np.copyto(out, scores)
+    out.ravel()[labels.ignored] = -np.inf
+    return out
