@@ -59,6 +59,12 @@ class Labels:
             return np.broadcast_to(rows.reshape(b, 1, j), self.shape).ravel()
         return rows[self.rows]
 
+    def taking_part(self):
+        """A mask of the places that are not ignored."""
+        mask = np.ones(size(self.shape), bool)
+        mask[self.ignored] = False
+        return mask
+
     def classes_left(self):
         """How many classes of each row take part: 0 for a row that is ignored whole."""
         b, classes, j = self.shape

@@ -70,7 +70,7 @@ class Loss:
         self.check_class_lists()
         self.blocks = row_blocks((self.outer, self.classes, self.inner), self.dtype.itemsize)
         largest = max([block.stop - block.start for block in self.blocks] + [0])
-        *self.scratch, self.unkept = np.empty((3, largest), self.dtype)
+        *self.scratch, self.unkept = np.empty((4, largest), self.dtype)
         self.kept = None
         self.shapes = (scores, labels, weights)
 

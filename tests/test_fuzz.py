@@ -19,14 +19,14 @@ from caffe_losses.params import parse
 CASES = int(os.environ.get("FUZZ", "300"))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
-WEIGHTS = st.one_of(st.none(), st.sampled_from([0, 0.5, 2]), st.lists(st.sampled_from([0, 1, 3.5]), max_size=5))
+CLASS_WEIGHT = st.sampled_from([0, 1, 3.5])
 OPTIONS = {
     "axis": st.integers(-3, 3),
     "label_format": st.sampled_from(["DENSE", "INDEX"]),
     "label_scale": st.sampled_from(["COUNT", "SUM", "NONE"]),
     "label_smoothing": st.sampled_from([0, 0.1, 0.99]),
-    "class_weight": WEIGHTS,
-    "pos_weight": WEIGHTS,
+    "class_weight": CLASS_WEIGHT,
+    "pos_weight": CLASS_WEIGHT,
     "ignore_label": st.sampled_from([None, -1, 0, 1, 2, 0.5, 255]),
     "normalization": st.sampled_from(["FULL", "VALID", "BATCH_SIZE", "NONE"]),
     "gamma": st.sampled_from([0, 0.5, 1, 2, 5]),
@@ -46,34 +46,37 @@ STRANGE = [np.nan, np.inf, -np.inf, -1, 2, 255, 1e38]
 
 @st.composite
 def problems(draw):
-    """A loss, its options, scores, labels and weights, mostly fitting each other."""
+    """A loss, its options, scores, labels and weights: fitting each other, but for a misfit here and there."""
     kind = getattr(losses, draw(st.sampled_from(losses.__all__)))
     names = [option.name for option in kind.options]
+    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)))
+    axis = draw(st.integers(0, len(shape) - 1))
     options = {name: draw(OPTIONS[name]) for name in draw(st.sets(st.sampled_from(names)))}
+    options["axis"] = axis
+    for name in {"class_weight", "pos_weight"} & set(options):
+        options[name] = draw(
+            st.one_of(st.just(0.5), st.lists(CLASS_WEIGHT, min_size=shape[axis], max_size=shape[axis]))
+        )
+    random = np.random.RandomState(draw(st.integers(0, 2**32 - 1)))
+    strange = STRANGE * (draw(st.integers(0, 9)) == 0)
+    values = SCORES if kind.has_probabilities else PROBABILITIES
+    scores = random.choice(values[: draw(st.integers(2, len(values)))] + strange, shape)
+    labels = draw_labels(draw, random, options, shape, strange)
+    weights = random.choice([0, 1, 2.5] + strange, scores.size // shape[axis])
     if draw(st.integers(0, 9)) == 0:
         options[draw(st.one_of(st.sampled_from(names), st.text(max_size=6)))] = draw(MISFITS)
-    shape = tuple(draw(st.lists(st.integers(1, 4), min_size=1, max_size=4)))
-    random = np.random.RandomState(draw(st.integers(0, 2**32 - 1)))
-    strange = draw(st.integers(0, 9)) == 0
-    values = SCORES if kind.has_probabilities else PROBABILITIES
-    calm = values[: draw(st.integers(2, len(values)))]
-    scores = random.choice(calm + STRANGE * strange, shape)
-    labels = draw_labels(draw, random, options, shape, strange)
-    weights = random.choice([0, 1, 2.5] + STRANGE * strange, draw(st.sampled_from([shape[:1], shape[:1] + shape[2:]])))
     dtype = draw(st.sampled_from([np.float32, np.float64]))
     return kind, options, scores.astype(dtype), labels.astype(dtype), draw(st.sampled_from([None, weights]))
 
 
 def draw_labels(draw, random, options, shape, strange):
-    ignored = options.get("ignore_label")
-    ignored = [ignored] if isinstance(ignored, (int, float)) and abs(ignored) < 1e300 else []
-    values = LABELS + STRANGE * strange + ignored
+    ignored = [] if options.get("ignore_label") is None else [options["ignore_label"]]
     if not draw(st.integers(0, 19)):
-        shape = tuple(draw(st.lists(st.integers(0, 4), max_size=4)))
-    elif options.get("label_format") == "INDEX":
-        values = [-1, -1, 0, 1, 2, 3] + values * strange + ignored
-        shape = shape[:1] + (draw(st.integers(1, 3)),) + shape[2:]
-    return random.choice(values, shape)
+        return random.choice(LABELS, tuple(draw(st.lists(st.integers(0, 4), max_size=4))))
+    if options.get("label_format") != "INDEX":
+        return random.choice(LABELS + strange + ignored, shape)
+    slots = shape[: options["axis"]] + (draw(st.integers(1, 3)),) + shape[options["axis"] + 1 :]
+    return random.choice(list(range(-1, shape[options["axis"]])) + strange + ignored, slots)
 
 
 @FUZZ

@@ -1,6 +1,7 @@
 """The contracts again, through a real caffe.Net in float32; parity with C++; the host's rules; refusals."""
 
 import json
+import tracemalloc
 
 import caffe
 import h5py
@@ -354,3 +355,28 @@ def test_param_str_may_be_a_python_literal():
     as_json = run(loss_net("MultiLabelSoftmaxLoss", scores, labels, param=json.dumps({"label_scale": "SUM"})))
     as_python = run(loss_net("MultiLabelSoftmaxLoss", scores, labels, param="{'label_scale': 'SUM', 'axis': -1}"))
     assert as_json[0] == as_python[0]
+
+
+@pytest.mark.parametrize("label_format", ["DENSE", "INDEX"])
+@each_loss
+def test_an_iteration_allocates_nothing_of_the_blobs_size(loss, label_format):
+    random = np.random.RandomState(0)
+    scores = random.rand(256, 17000).astype(np.float32)
+    indices = random.randint(0, 8500, (256, 2)) * 2 + [0, 1]
+    labels = np.zeros_like(scores)
+    labels[np.arange(256)[:, None], indices] = 1
+    labels = labels if label_format == "DENSE" else indices.astype(np.float32)
+    layer = loss(label_format=label_format)
+    diff = np.empty_like(scores)
+    tracemalloc.start()
+    layer.reshape(scores.shape, labels.shape)
+    layer.forward(scores, labels)
+    layer.backward(1.0, diff)
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    layer.forward(scores, labels)
+    layer.backward(1.0, diff)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert kept < 1.3 * scores.nbytes
+    assert peak - kept < 2e6

@@ -342,3 +342,23 @@ def test_binary_cross_entropy_is_the_two_class_softmax():
     softmax = caffe_losses.multi_label_softmax_loss(np.hstack([np.zeros((9, 1)), scores]), labels, label_format="INDEX")
     assert softmax[0] == pytest.approx(sigmoid[0], rel=1e-14)
     np.testing.assert_allclose(softmax[1][:, 1:], sigmoid[1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [n for n in losses.__all__ if n.startswith(("Sigmoid", "Asym"))])
+def test_exponentials_that_overflow_change_nothing(name, dtype):
+    """A score of 1000 makes its block be computed again: found by fuzzing to smooth labels twice, and to give NaN."""
+    loss = getattr(losses, name)
+    for options in [{"label_smoothing": 0.1}, {"normalization": "NONE"}] + [{"gamma_neg": 0}] * (name[0] == "A"):
+        scores = np.array([[1000, -1, 0.5, -1000, 1e30]], dtype)
+        labels = np.array([[0.5, 1, 0, 0.25, 0]])
+        found = loss(**options)(scores, labels)
+        expected = reference.reduce(name, scores, labels, **settings(loss(**options)))
+        assert found[0] == pytest.approx(expected[0], rel=1e-6)
+        np.testing.assert_allclose(found[1], expected[1], rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("name", losses.__all__[:4])
+def test_an_infinite_score_is_refused(name):
+    with pytest.raises(ValueError, match=r"scores\[0, 1\] is inf \(row 0, class 1\)"):
+        getattr(losses, name)()(np.array([[0, np.inf]]), [[1, 0]])

@@ -63,13 +63,18 @@ class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
     of_scores = "SigmoidCrossEntropyLoss"
 
     def negative(self, scores, loss, slope, spare):
-        loss[...], slope[...] = minus_log(1 - scores)
-        np.negative(slope, out=slope)
+        minus_log(np.subtract(1, scores, out=slope), loss)
 
     def positive(self, scores):
-        return minus_log(scores)
+        slope, loss = scores.copy(), np.empty_like(scores)
+        minus_log(slope, loss)
+        return loss, -slope
 
 
-def minus_log(p):
-    """-log max(p, 1e-20), and its derivative."""
-    return -np.log(np.maximum(p, SMALLEST)), np.where(p > SMALLEST, -1 / p, 0)
+def minus_log(p, loss):
+    """-log max(p, 1e-20) into `loss`; p becomes its derivative's opposite, 1 / p or 0."""
+    kept = p > SMALLEST
+    np.maximum(p, SMALLEST, out=p)
+    np.negative(np.log(p, out=loss), out=loss)
+    np.reciprocal(p, out=p)
+    p *= kept

@@ -31,7 +31,7 @@ class BinaryLoss(Loss):
     label_limit = 1
 
     def negative(self, scores, loss, slope, spare):
-        """Write the loss of the label 0, and its derivative, into arrays of the scores' shape."""
+        """Write the loss of the label 0, and its derivative, into arrays of the scores' shape; two are to spare."""
         raise NotImplementedError
 
     def positive(self, scores):
@@ -39,7 +39,7 @@ class BinaryLoss(Loss):
         raise NotImplementedError
 
     def block(self, scores, labels, weights, out, gradient):
-        loss, spare = (flat[: scores.size].reshape(scores.shape) for flat in self.scratch)
+        loss, *spare = (flat[: scores.size].reshape(scores.shape) for flat in self.scratch)
         self.negative(scores, loss, out, spare)
         self.blend(scores.ravel(), labels, loss.ravel(), out.ravel())
         factor = self.factor(weights, scores.shape)
@@ -53,7 +53,7 @@ class BinaryLoss(Loss):
         """Where labels are not 0 or are ignored, put that right in the loss and slope of the label 0."""
         if self.label_smoothing:
             labels = labels.made_dense()
-            labels.values = (1 - self.label_smoothing) * labels.values + self.label_smoothing / 2
+            labels = labels.with_values((1 - self.label_smoothing) * labels.values + self.label_smoothing / 2)
         at, t = labels.index, labels.values
         positive_loss, positive_slope = self.positive(scores[at])
         q = 1 if self.pos_weight is None else np.resize(self.pos_weight, self.classes)[labels.classes()]
@@ -93,13 +93,15 @@ class SigmoidLoss(BinaryLoss):
         """Write the loss of the label 0 at scores, or of 1 at -scores, and its derivative there."""
         raise NotImplementedError
 
-    def block(self, *arguments):
+    def block(self, scores, labels, weights, out, gradient):
         self.bound = np.inf
-        total = super().block(*arguments)
-        if not np.isfinite(total):  # an exponential has overflowed, or else a score is not finite
-            self.bound = BOUND
-            total = super().block(*arguments)
-        return total
+        total = super().block(scores, labels, weights, out, gradient)
+        if np.isfinite(total):
+            return total
+        if (scores.ravel()[labels.taking_part()] == np.inf).any():
+            return np.inf
+        self.bound = BOUND  # an exponential has overflowed, or else a score is NaN
+        return super().block(scores, labels, weights, out, gradient)
 
     def exponential(self, scores, out):
         return np.exp(np.minimum(scores, self.bound) if self.bound == BOUND else scores, out=out)
@@ -112,11 +114,13 @@ class SigmoidLoss(BinaryLoss):
 
     def focal(self, scores, gamma, loss, slope, spare):
         """p^gamma log(1 + exp(s)), the focal loss of a label 0, and its derivative."""
-        p, q = slope, spare
+        p, (q, focus) = slope, spare
         self.softplus(scores, p, loss)
         logistic(p, p, q)
+        if self.bound == BOUND:
+            q[scores > BOUND] = 0  # which counts where the loss is 1e30
         if gamma:
-            focus = power(p, gamma)
+            power(p, gamma, focus)
             q *= loss
             q *= gamma
             slope += q
@@ -127,7 +131,7 @@ class SigmoidLoss(BinaryLoss):
         self.cost(scores, 0, loss, slope, spare)
 
     def positive(self, scores):
-        loss, slope, spare = np.empty((3,) + scores.shape, scores.dtype)
+        loss, slope, *spare = np.empty((4,) + scores.shape, scores.dtype)
         self.cost(-scores, 1, loss, slope, spare)
         return loss, -slope
 
@@ -149,8 +153,7 @@ class SigmoidCrossEntropyLoss(SigmoidLoss):
 
     def cost(self, scores, label, loss, slope, spare):
         self.softplus(scores, slope, loss)
-        np.add(slope, 1, out=spare)
-        np.divide(slope, spare, out=slope)
+        np.divide(slope, np.add(slope, 1, out=spare[0]), out=slope)
 
 
 class SigmoidFocalLoss(SigmoidLoss):
@@ -202,23 +205,23 @@ class AsymmetricLoss(SigmoidLoss):
             self.with_margin(scores, loss, slope, spare)
 
     def with_margin(self, scores, loss, slope, spare):
-        p, q = slope, spare
+        p, (q, r) = slope, spare
         logistic(self.exponential(scores, p), p, q)
-        r = np.maximum(p - self.clip, 0)
-        not_r = np.minimum(q + self.clip, 1)  # 1 - r would cancel
-        focus = power(r, self.gamma_neg)
-        minus_log = np.negative(np.log(not_r, out=loss), out=loss)
+        np.maximum(np.subtract(p, self.clip, out=r), 0, out=r)
         p *= q
+        not_r = np.minimum(np.add(q, self.clip, out=q), 1, out=q)  # 1 - r would cancel
+        minus_log = np.negative(np.log(not_r, out=loss), out=loss)
+        np.reciprocal(not_r, out=q)
+        focus = power(r, self.gamma_neg, np.empty_like(r))
         p *= focus
-        if not self.gamma_neg:
-            p *= r > 0
-        np.divide(1, not_r, out=not_r)
         if self.gamma_neg:
             np.maximum(r, np.finfo(r.dtype).tiny, out=r)  # where r is 0, so is the logarithm
             np.divide(minus_log, r, out=r)
             r *= self.gamma_neg
-            not_r += r
-        slope *= not_r
+            q += r
+        else:
+            p *= r > 0
+        slope *= q
         loss *= focus
 
 
@@ -229,11 +232,15 @@ def logistic(exp, p, q):
     np.reciprocal(q, out=q)
 
 
-def power(base, exponent):
-    """base ** exponent for base >= 0; numpy's own power is many times slower than these."""
+def power(base, exponent, out):
+    """base ** exponent, for base >= 0; numpy's own power is many times slower than these."""
     if exponent != int(exponent) or exponent > 8:
-        return np.exp(exponent * np.log(base))
-    result = base.copy() if exponent else np.ones_like(base)
+        return np.exp(np.multiply(np.log(base, out=out), exponent, out=out), out=out)
+    if not exponent:
+        np.multiply(base, 0, out=out)  # a NaN stays one
+        out += 1
+        return out
+    np.copyto(out, base)
     for _ in range(int(exponent) - 1):
-        result *= base
-    return result
+        out *= base
+    return out
