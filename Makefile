@@ -4,6 +4,7 @@
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
 # make truth      compares the losses with PyTorch (which it installs)
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
+# make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
 # make lint       ruff
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
@@ -23,7 +24,7 @@ example: all
 	@$(run)python examples/yeast/run.py
 
 test: all
-	$(run)pytest -q
+	$(run)pytest -q -n auto
 
 OLDEST ?= python3.6
 test-oldest:
@@ -39,6 +40,12 @@ FUZZ ?= 100000
 fuzz: all
 	FUZZ=$(FUZZ) $(run)pytest -q --hypothesis-show-statistics tests/test_fuzz.py
 
+bench: all
+	$(run)python benchmarks/bench.py
+
+bench-check: all
+	$(run)python benchmarks/bench.py --check
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -46,4 +53,4 @@ lint: all
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-oldest truth fuzz lint clean
+.PHONY: all example test test-oldest truth fuzz bench bench-check lint clean

@@ -9,7 +9,7 @@ with open("README.md", encoding="utf-8") as readme:
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
-    "tests": ["pytest", "hypothesis", "mpmath", "h5py", "lmdb", "ruff", "tqdm", "scikit-learn", "matplotlib"],
+    "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
 }
 # torch apart: nothing but the comparison with it needs it, and it is larger than all the rest

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import gradcheck
+from . import gradcheck, templates, wiring
 
 
 def main(arguments=None):
@@ -11,6 +11,9 @@ def main(arguments=None):
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
     add_gradcheck(commands)
+    templates.add_template(commands)
+    wiring.add_wire(commands)
+    wiring.add_deploy(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

@@ -126,7 +126,7 @@ def from_indices(labels, shape, ignore_label):
 
 def wrong_dense(labels, ignore_label, limit):
     """Which dense labels are not in [0, limit]; a NaN is not."""
-    wrong = ~((labels >= 0) & (labels <= limit) & (labels < np.inf))
+    wrong = ~((labels >= 0) & (labels <= limit))
     return wrong if ignore_label is None else wrong & (labels != ignore_label)
 
 

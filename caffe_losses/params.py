@@ -17,6 +17,10 @@ import numpy as np
 Option = namedtuple("Option", "name default domain convert meaning")
 
 
+# Of labels and of each weight: products of them stay finite in float32, so that a finite loss has a finite gradient.
+LIMIT = 1e6
+
+
 def one_of(*names):
     def convert(value):
         if value not in names:
@@ -26,19 +30,15 @@ def one_of(*names):
     return "one of " + ", ".join(names), convert
 
 
-def number(low, high=np.inf, low_open=False, high_open=False):
+def number(low, high, high_open=False):
     def convert(value):
         if isinstance(value, bool) or not isinstance(value, numbers.Real):
             raise ValueError
-        above = value > low if low_open else value >= low
-        below = value < high if high_open or high == np.inf else value <= high
-        if not (above and below):  # a NaN is neither
+        if not (low <= value < high or (value == high and not high_open)):  # a NaN is neither
             raise ValueError
         return float(value)
 
-    if high == np.inf:
-        return "a number {} {:g}".format(">" if low_open else ">=", low), convert
-    return "a number in {}{:g}, {:g}{}".format("(["[not low_open], low, high, "])"[high_open]), convert
+    return "a number in [{:g}, {:g}{}".format(low, high, "])"[high_open]), convert
 
 
 def nullable(domain_and_convert):
@@ -75,12 +75,12 @@ def class_weights(value):
     if weights.dtype.kind not in "iuf":
         raise ValueError
     weights = weights.astype(np.float64)
-    if weights.ndim > 1 or not weights.size or not ((weights >= 0) & (weights < np.inf)).all():
+    if weights.ndim > 1 or not weights.size or not ((weights >= 0) & (weights <= LIMIT)).all():
         raise ValueError
     return weights
 
 
-WEIGHTS = "a number >= 0, a list of one a class, or the name of a .npy or .txt file with them", class_weights
+WEIGHTS = "a number in [0, 1e6], a list of one a class, or the name of a .npy or .txt file with them", class_weights
 AXIS = Option("axis", 1, "a whole number", whole, "the axis of the classes; negative counts from the last")
 IGNORE_LABEL = Option(
     "ignore_label", None, *nullable(("a finite number", real)),
@@ -111,12 +111,12 @@ LABEL_SMOOTHING = Option(
 )  # fmt: skip
 
 
-GAMMA = Option("gamma", 2.0, *number(0), meaning="focuses on what is predicted wrong: (1 - p)^gamma; 0 does not")
+GAMMA = Option("gamma", 2.0, *number(0, 100), meaning="focuses on what is predicted wrong: (1 - p)^gamma; 0 does not")
 ALPHA = Option(
     "alpha", 0.25, *nullable(number(0, 1)), meaning="weight of the positive labels, 1 - alpha of the others; null: 1"
 )  # fmt: skip
-GAMMA_POS = Option("gamma_pos", 0.0, *number(0), meaning="gamma of the positive labels")
-GAMMA_NEG = Option("gamma_neg", 4.0, *number(0), meaning="gamma of the others")
+GAMMA_POS = Option("gamma_pos", 0.0, *number(0, 100), meaning="gamma of the positive labels")
+GAMMA_NEG = Option("gamma_neg", 4.0, *number(0, 100), meaning="gamma of the others")
 CLIP = Option(
     "clip", 0.05, *number(0, 1, high_open=True),
     meaning="shifts the others' probability: max(p - clip, 0), so that p <= clip loses nothing"

@@ -24,13 +24,13 @@ class Loss:
 
     scores   any shape, with the classes on `axis`; float32 or float64, the precision of the arithmetic
     labels   DENSE: one per score. INDEX: K class indices a row, (N, K, ...), padded with -1
-    weights  optional, one number >= 0 a row: multiplies the row's loss and leaves the normalizer
+    weights  optional, one number in [0, 1e6] a row: multiplies the row's loss and leaves the normalizer
 
     ValueError, in one line, for shapes and values outside of this and for a loss that is not finite.
     """
 
     options = ()
-    label_limit = np.inf
+    label_limit = params.LIMIT
     has_probabilities = True
 
     def __init__(self, **given):
@@ -209,13 +209,13 @@ class Loss:
                 remedy = "give each class of a row once"
         else:
             wrong = read.wrong_dense(labels, self.ignore_label, self.label_limit)
-            remedy = "give " + ("numbers in [0, 1]" if self.label_limit == 1 else "finite numbers >= 0")
+            remedy = f"give numbers in [0, {self.label_limit:g}]"
         self.refuse("{}; {}", self.place("labels", wrong, self.inputs[1]), remedy)
 
     def check_weights(self, weights):
-        wrong = ~((weights >= 0) & (weights < np.inf))
+        wrong = ~((weights >= 0) & (weights <= params.LIMIT))
         if wrong.any():
-            self.refuse("{}; give finite numbers >= 0", self.place("weights", wrong, self.inputs[2]))
+            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, self.inputs[2]), params.LIMIT)
 
     def place(self, name, wrong, array):
         """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""

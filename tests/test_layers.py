@@ -214,7 +214,7 @@ SETUP_REFUSALS = [
     ({"param": {"normalization": "full"}}, "must be one of FULL, VALID, BATCH_SIZE, NONE, got 'full'"),
     ({"param": {"ignore_label": "x"}}, "ignore_label must be a finite number, or null, got 'x'"),
     ({"param": {"class_weight": [1, 2]}}, "class_weight has 2 numbers for 20 classes; give one for all or one each"),
-    ({"param": {"class_weight": [-1] * 20}}, "class_weight must be a number >= 0, a list of one a class"),
+    ({"param": {"class_weight": [-1] * 20}}, "class_weight must be a number in [0, 1e6], a list of one a class"),
     ({"param": {"class_weight": "no.npy"}}, "No such file"),
     ({"param": {"label_smoothing": 1}}, "label_smoothing must be a number in [0, 1), got 1"),
     ({"labels": np.zeros((N, C - 1))}, "scores (8, 20) and labels (8, 19) differ; both need one value per class"),
@@ -247,17 +247,17 @@ SOFTMAX, SIGMOID = "MultiLabelSoftmaxLoss", "SigmoidCrossEntropyLoss"
 INDEX = {"label_format": "INDEX"}
 AT = (3, 17)
 FORWARD_REFUSALS = [
-    (SOFTMAX, {"labels": changed(LABELS, AT, -1)}, "labels[3, 17] is -1.0 (row 3, class 17); give finite numbers >= 0"),
-    (SOFTMAX, {"labels": changed(LABELS, AT, np.inf)}, "labels[3, 17] is inf (row 3, class 17); give finite"),
-    (SOFTMAX, {"labels": changed(LABELS, AT, np.nan)}, "labels[3, 17] is nan (row 3, class 17); give finite"),
+    (SOFTMAX, {"labels": changed(LABELS, AT, -1)}, "labels[3, 17] is -1.0 (row 3, class 17); give numbers in [0, 1"),
+    (SOFTMAX, {"labels": changed(LABELS, AT, np.inf)}, "labels[3, 17] is inf (row 3, class 17); give numbers in"),
+    (SOFTMAX, {"labels": changed(LABELS, AT, np.nan)}, "labels[3, 17] is nan (row 3, class 17); give numbers in"),
     (SIGMOID, {"labels": changed(LABELS, AT, 255)}, "labels[3, 17] is 255.0 (row 3, class 17); give numbers in [0, 1]"),
     (SIGMOID, {"labels": changed(LABELS, AT, np.nan)}, "labels[3, 17] is nan (row 3, class 17); give numbers in"),
     (SOFTMAX, {"labels": np.full((N, 2), 20), "param": INDEX}, "labels[0, 0] is 20.0 (row 0); give whole numbers in"),
     (SOFTMAX, {"labels": np.full((N, 2), 0.5), "param": INDEX}, "labels[0, 0] is 0.5 (row 0); give whole numbers"),
     (SOFTMAX, {"labels": np.full((N, 2), np.nan), "param": INDEX}, "labels[0, 0] is nan (row 0); give whole numbers"),
     (SIGMOID, {"labels": np.full((N, 2), 7), "param": INDEX}, "labels[0, 0] is 7.0 (row 0); give each class of"),
-    (SOFTMAX, {"weights": changed(np.ones(N), 5, -2)}, "weights[5] is -2.0 (row 5); give finite numbers >= 0"),
-    (SOFTMAX, {"weights": changed(np.ones(N), 5, np.nan)}, "weights[5] is nan (row 5); give finite numbers >= 0"),
+    (SOFTMAX, {"weights": changed(np.ones(N), 5, -2)}, "weights[5] is -2.0 (row 5); give numbers in [0, 1e+06]"),
+    (SOFTMAX, {"weights": changed(np.ones(N), 5, np.nan)}, "weights[5] is nan (row 5); give numbers in [0, 1e+06]"),
     (SOFTMAX, {"scores": changed(SCORES, AT, np.nan)}, "the loss is nan: scores[3, 17] is nan (row 3, class 17)"),
     (SIGMOID, {"scores": changed(SCORES, AT, -np.inf)}, "the loss is inf: scores[3, 17] is -inf (row 3, class 17)"),
     (SIGMOID, {"scores": SCORES + 3e38}, "the loss is inf in float32: scores[0, 0] is 3e+38 (row 0, class 0)"),
@@ -329,7 +329,7 @@ def test_caffe_train_stops_at_bad_labels_and_keeps_its_snapshot(training):
         file["labels"][7, 2] = -5
     failed = caffe_program("train", "--solver=solver.prototxt", cwd=training, check=False)
     assert failed.returncode == 1
-    assert "MultiLabelSoftmaxLoss: labels[7, 2] is -5.0 (row 7, class 2); give finite numbers >= 0" in failed.stdout
+    assert "MultiLabelSoftmaxLoss: labels[7, 2] is -5.0 (row 7, class 2); give numbers in [0, 1e+06]" in failed.stdout
     assert (training / "snap_iter_30.caffemodel").read_bytes() == snapshot
 
 

@@ -362,3 +362,18 @@ def test_exponentials_that_overflow_change_nothing(name, dtype):
 def test_an_infinite_score_is_refused(name):
     with pytest.raises(ValueError, match=r"scores\[0, 1\] is inf \(row 0, class 1\)"):
         getattr(losses, name)()(np.array([[0, np.inf]]), [[1, 0]])
+
+
+def test_the_largest_weights_and_labels_leave_the_gradient_finite():
+    """Found by fuzzing: a loss of 0 with a weight of 1e38 and a gradient that overflowed."""
+    limit = 1e6
+    for name in losses.__all__:
+        kind = getattr(losses, name)
+        names = [option.name for option in kind.options]
+        options = {o: limit for o in ("class_weight", "pos_weight") if o in names}
+        options.update({"label_scale": "NONE"} if "label_scale" in names else {})
+        for score in (-20.0, 0.0, 60.0) if kind.has_probabilities else (0.0, 1.0):
+            scores = np.full((2, 3), score, np.float32)
+            labels = np.full((2, 3), min(limit, kind.label_limit), np.float32)
+            found = kind(normalization="NONE", **options)(scores, labels, np.full(2, limit))
+            assert np.isfinite(found[1]).all()

@@ -80,7 +80,9 @@ def test_bad_weight_files_are_refused(tmp_path, content):
     for suffix in (".npy", ".txt"):
         path = tmp_path / ("weights" + suffix)
         path.write_bytes(content)
-        with pytest.raises(ValueError, match="class_weight must be a number >= 0, a list of one a class, or the name"):
+        with pytest.raises(
+            ValueError, match=r"class_weight must be a number in \[0, 1e6\], a list of one a class, or the name"
+        ):
             losses.MultiLabelSoftmaxLoss(class_weight=str(path))
 
 

@@ -68,6 +68,43 @@ def test_gradcheck_command(tmp_path, monkeypatch, capsys):
     assert "loss: 20 derivatives, 0 wrong" in capsys.readouterr().out
 
 
+SINGLE_LABEL = """
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
+  transform_param { crop_size: 12 mean_value: 10 } data_param { source: "train" batch_size: 4 backend: LMDB } }
+layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
+  transform_param { crop_size: 12 mean_value: 10 } data_param { source: "test" batch_size: 4 backend: LMDB } }
+layer { name: "fc8" type: "InnerProduct" bottom: "data" top: "fc8" inner_product_param { num_output: 10 } }
+layer { name: "accuracy" type: "Accuracy" bottom: "fc8" bottom: "label" top: "accuracy" include { phase: TEST } }
+layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" }
+"""
+
+
+def commands(name):
+    """The README's commands of that name, as lists of words."""
+    lines = [line for text in fenced("sh") for line in text.replace("\\\n", " ").splitlines()]
+    return [shlex.split(line, comments=True)[1:] for line in lines if line.startswith(f"caffe-losses {name} ")]
+
+
+def test_two_commands_from_a_single_label_net_to_hashtags(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train_val.prototxt").write_text(SINGLE_LABEL)
+    (wire,), (deploy,) = commands("wire"), commands("deploy")
+    assert main(wire) == 0
+    assert "fc8: 10 -> 17000 outputs" in capsys.readouterr().out
+    assert main(deploy) == 0
+    text = (tmp_path / deploy[-1]).read_text()
+    assert "17000" in text
+    assert "Softmax" in text
+    assert net(text).forward()["prob"].shape == (1, 17000)
+
+
+def test_template_command(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (template,) = commands("template")
+    assert main(template) == 0
+    assert "17000" in (tmp_path / template[-1] / "train_val.prototxt").read_text()
+
+
 def test_make_targets_exist():
     with open(os.path.join(ROOT, "Makefile")) as makefile:
         targets = re.findall(r"^([\w-]+):", makefile.read(), re.MULTILINE)

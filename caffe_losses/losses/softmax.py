@@ -27,7 +27,6 @@ class DistributionLoss(Loss):
         params.IGNORE_LABEL,
         params.NORMALIZATION,
     )
-    label_limit = np.finfo(np.float64).max
 
     def targets(self, labels):
         """T, as Labels, with the sum of each row in `total`."""
@@ -57,7 +56,7 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
         d loss / d s_j = (sum over c of T_c) p_j - T_j
 
     which for labels of 0 and 1 is p_j - 1/M for the positives and p_j for the others. The targets are
-    those of `DistributionLoss`; labels are finite numbers >= 0. The second top is softmax(scores).
+    those of `DistributionLoss`; labels are in [0, 1e6]. The second top is softmax(scores).
 
     Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018, arXiv 1805.00932.
     """

@@ -1,0 +1,255 @@
+"""The templates in prototxt/: as the generator writes them, and trained in real Caffe on LMDB and HDF5 data."""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+import caffe
+import h5py
+import lmdb
+import numpy as np
+import pytest
+from caffe.proto import caffe_pb2
+from google.protobuf import text_format
+from nets import caffe_program
+
+from caffe_losses import templates
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STOCK = os.path.join(ROOT, "build", "source", "models")
+EVERY = [(net, loss) for net in templates.TEMPLATES for loss in templates.LOSSES]
+FILES = "train_val.prototxt", "deploy.prototxt", "warmup_solver.prototxt", "solver.prototxt"
+IMAGES, LABELS = 8, 3
+# Learned parameters for 1,000 classes (LeNet: 10). Of BatchNorm's statistics, none are learned.
+PARAMETERS = {
+    "lenet": 431080,
+    "caffenet": 60965224,
+    "googlenet": 6998552,  # without the auxiliary heads
+    "resnet50": 25557032 + 64,  # with the bias that the published weights have in conv1
+    "mobilenet": 4231976,
+}
+
+
+def command(*arguments):
+    """Run the template command; its exit code."""
+    parser = argparse.ArgumentParser()
+    templates.add_template(parser.add_subparsers(dest="command"))
+    options = parser.parse_args([str(argument) for argument in arguments])
+    return options.run(options)
+
+
+def parsed(text, message):
+    return text_format.Parse(text, message())
+
+
+def write_lmdb(path, arrays):
+    """Images as bytes; labels as float_data, a vector of N x 1 x 1."""
+    with lmdb.open(str(path), map_size=1 << 28) as environment, environment.begin(write=True) as transaction:
+        for k, array in enumerate(arrays):
+            datum = caffe_pb2.Datum(channels=array.shape[0], height=array.shape[1], width=array.shape[2])
+            if array.dtype == np.uint8:
+                datum.data = array.tobytes()
+            else:
+                datum.float_data.extend(array.ravel().tolist())
+            transaction.put(b"%08d" % k, datum.SerializeToString())
+
+
+def write_hdf5(folder, name, **arrays):
+    with h5py.File(str(folder / f"{name}.h5"), "w") as file:
+        for key, array in arrays.items():
+            file[key] = array.astype(np.float32)
+    (folder / f"{name}.txt").write_text(str(folder / f"{name}.h5") + "\n")
+
+
+def write_data(folder, channels, size, crop, classes):
+    """All that any template reads: images, and labels in both formats, the INDEX ones in `index`."""
+    random = np.random.RandomState(0)
+    images = random.randint(0, 256, (IMAGES, channels, size, size), np.uint8)
+    index = np.array([random.permutation(classes)[:LABELS] for _ in range(IMAGES)], np.float32)
+    index[0, -1] = -1
+    dense = np.zeros((IMAGES, classes), np.float32)
+    for row, classes_of_row in zip(dense, index.astype(int)):
+        row[classes_of_row[classes_of_row >= 0]] = 1
+    for place, labels in [(folder, dense), (folder / "index", index)]:
+        place.mkdir(exist_ok=True)
+        for phase in ("train", "test"):
+            write_lmdb(place / f"{phase}_images_lmdb", images)
+            write_lmdb(place / f"{phase}_labels_lmdb", labels[:, :, None, None])
+            write_hdf5(place, f"{phase}_labels", labels=labels)
+            write_hdf5(place, phase, data=images[:, :, :crop, :crop] / 256, labels=labels)
+
+
+@pytest.fixture(scope="module")
+def gray(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gray")
+    write_data(folder, 1, 28, 28, 10)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def color(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("color")
+    write_data(folder, 3, 230, 224, 1000)
+    return folder
+
+
+@pytest.mark.parametrize("net, loss", EVERY)
+def test_committed_files_are_what_the_generator_writes(net, loss):
+    folder = os.path.join(ROOT, "prototxt", f"{net}_{loss}")
+    assert sorted(os.listdir(folder)) == sorted(FILES)
+    for name, generated in templates.template(net, loss).items():
+        with open(os.path.join(folder, name)) as file:
+            committed = file.read()
+        message = caffe_pb2.SolverParameter if "solver" in name else caffe_pb2.NetParameter
+        assert parsed(committed, message) == parsed(generated, message), name
+        assert committed.splitlines()[:2] == generated.splitlines()[:2]
+
+
+@pytest.mark.parametrize("net, loss", EVERY)
+def test_trains_in_the_caffe_program(net, loss, gray, color):
+    folder = gray if net == "lenet" else color
+    files = templates.template(net, loss, batch=1, iter_size=1)
+    (folder / "train_val.prototxt").write_text(files["train_val.prototxt"])
+    short = "max_iter: 2 test_iter: 1 test_interval: 1 test_initialization: false snapshot_after_train: false"
+    solver = parsed(files["warmup_solver.prototxt"], caffe_pb2.SolverParameter)
+    solver.MergeFrom(parsed(short, caffe_pb2.SolverParameter))
+    (folder / "solver.prototxt").write_text(str(solver))
+    log = caffe_program("train", "--solver", "solver.prototxt", cwd=folder).stdout
+    assert "Optimization Done" in log
+    losses = [float(x) for x in re.findall(r"(?:Train|Test) net output #\d+: \S*loss = (\S+)", log)]
+    assert len(losses) >= 2 * (3 if net == "googlenet" else 1)
+    assert np.isfinite(losses).all() and min(losses) > 0
+
+
+def trainable(net):
+    """The shape of each learned parameter, by layer."""
+    kinds = dict(zip(net._layer_names, (layer.type for layer in net.layers)))
+    return {name: [b.data.shape for b in blobs] for name, blobs in net.params.items() if kinds[name] != "BatchNorm"}
+
+
+def count(shapes):
+    return sum(int(np.prod(shape)) for blobs in shapes.values() for shape in blobs)
+
+
+def committed(net, loss, name):
+    return os.path.join(ROOT, "prototxt", f"{net}_{loss}", name)
+
+
+def with_inputs(net, loss, path):
+    """Write the committed train_val with Input layers, for one image, in place of its data layers."""
+    with open(committed(net, loss, "train_val.prototxt")) as file:
+        given = parsed(file.read(), caffe_pb2.NetParameter)
+    known = templates.TEMPLATES[net]
+    inputs = caffe_pb2.NetParameter()
+    for name, shape in [("data", [1, known.channels, known.size, known.size]), ("labels", [1, known.num_classes])]:
+        inputs.layer.add(name=name, type="Input", top=[name]).input_param.shape.add().dim.extend(shape)
+    inputs.layer.extend(layer for layer in given.layer if layer.bottom)
+    path.write_text(str(inputs))
+
+
+@pytest.mark.parametrize("net, loss", EVERY)
+def test_parameters_and_deploy_net(net, loss, tmp_path):
+    """As many as in the papers, a gradient for each, and deploy's probabilities are those of the trained net."""
+    caffe.set_random_seed(0)
+    with_inputs(net, loss, tmp_path / "train_val.prototxt")
+    trained = caffe.Net(str(tmp_path / "train_val.prototxt"), caffe.TRAIN)
+    trained.blobs["data"].data[...] = np.random.RandomState(0).randn(*trained.blobs["data"].data.shape)
+    trained.blobs["labels"].data[0, :2] = 1
+    trained.forward()
+    trained.backward()
+    assert all(np.abs(blobs[0].diff).max() > 0 for name, blobs in trained.params.items() if name in trainable(trained))
+
+    tested = caffe.Net(str(tmp_path / "train_val.prototxt"), caffe.TEST)
+    deployed = caffe.Net(committed(net, loss, "deploy.prototxt"), caffe.TEST)
+    assert count(trainable(deployed)) == PARAMETERS[net]
+    tested.share_with(trained)
+    deployed.share_with(trained)
+    tested.blobs["data"].data[...] = deployed.blobs["data"].data[...] = trained.blobs["data"].data
+    tested.forward()
+    scores = tested.blobs["scores"].data.astype(np.float64)
+    expected = np.exp(scores) / np.exp(scores).sum() if loss == "softmax" else 1 / (1 + np.exp(-scores))
+    # float32 sums of thousands of terms, in blobs that are the same but for the order of the layers
+    np.testing.assert_allclose(deployed.forward()["prob"], expected, rtol=1e-4)
+
+
+def test_loss_weights_of_googlenet():
+    with open(committed("googlenet", "softmax", "train_val.prototxt")) as file:
+        net = parsed(file.read(), caffe_pb2.NetParameter)
+    weights = {layer.name: layer.loss_weight[0] for layer in net.layer if layer.loss_weight}
+    assert weights == pytest.approx({"loss1/loss": 0.3, "loss2/loss": 0.3, "loss": 1})
+
+
+@pytest.mark.parametrize("net, stock", [("caffenet", "bvlc_reference_caffenet"), ("googlenet", "bvlc_googlenet")])
+def test_published_weights_load(net, stock):
+    """Names and shapes are those of Caffe's own model, but for the scores."""
+    theirs = trainable(caffe.Net(os.path.join(STOCK, stock, "deploy.prototxt"), caffe.TEST))
+    ours = trainable(caffe.Net(committed(net, "softmax", "deploy.prototxt"), caffe.TEST))
+    assert list(ours.values())[-1] == list(theirs.values())[-1]
+    assert list(ours.items())[:-1] == list(theirs.items())[:-1]
+
+
+@pytest.mark.parametrize(
+    "data, label_format", [("lmdb", "DENSE"), ("lmdb", "INDEX"), ("lmdb-hdf5", "DENSE"), ("hdf5", "INDEX")]
+)
+def test_warm_up_and_halvings(data, label_format, gray):
+    """Both solvers in the caffe program, on each data source: the rates that it prints are the recipe's."""
+    folder = gray / "index" if label_format == "INDEX" else gray
+    options = ["--data", data, "--label-format", label_format, "--images", 8, "--batch", 2, "--iter-size", 2]
+    options += ["--test-images", 4, "--epochs", 33, "--warmup-epochs", 2]
+    assert command("template", "lenet", "--loss", "softmax", "-o", folder, *options) == 0
+    warmup = rates(folder, "--solver", "warmup_solver.prototxt")
+    base_lr = 0.01 * 4 / 256
+    assert warmup == pytest.approx([base_lr * (0.1 + 0.9 * i / 4) for i in range(4)], rel=1e-4)
+    snapshot = "lenet_softmax_iter_4.solverstate"
+    main = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
+    assert main == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
+
+
+def rates(folder, *arguments):
+    """The learning rate that caffe train prints in each iteration."""
+    solver = folder / arguments[1]
+    solver.write_text(solver.read_text().replace("display: 20", "display: 1"))
+    log = caffe_program("train", *arguments, cwd=folder).stdout
+    return [float(rate) for rate in re.findall(r"Iteration \d+, lr = (\S+)", log)]
+
+
+@pytest.mark.parametrize(
+    "batch, iter_size, start, base_lr",
+    [(256, 1, 0.01, 0.1), (32, 8, 0.01, 0.1), (32, 256, 0.1, 3.2), (8, 1, 0.0003125, 0.003125)],
+)
+def test_rate_scales_with_the_batch(batch, iter_size, start, base_lr):
+    """And the warm-up starts at 0.1, as in Goyal et al., or at a tenth of the rate where that is less."""
+    files = templates.template("resnet50", "softmax", batch=batch, iter_size=iter_size)
+    warmup = parsed(files["warmup_solver.prototxt"], caffe_pb2.SolverParameter)
+    main = parsed(files["solver.prototxt"], caffe_pb2.SolverParameter)
+    assert (warmup.base_lr, main.base_lr) == pytest.approx((start, base_lr))
+    assert warmup.base_lr * (1 + warmup.gamma * warmup.max_iter) == pytest.approx(base_lr)
+    assert (main.momentum, main.weight_decay, main.iter_size) == pytest.approx((0.9, 1e-4, iter_size))
+    steps = np.diff([0, *main.stepvalue, main.max_iter])
+    assert len(main.stepvalue) == 10 and steps.max() - steps.min() <= 1 and main.gamma == 0.5
+
+
+def test_sigmoids_start_at_one_in_so_many_classes():
+    net = parsed(templates.template("lenet", "sigmoid", num_classes=50)["train_val.prototxt"], caffe_pb2.NetParameter)
+    (scores,) = [layer for layer in net.layer if layer.name == "scores"]
+    bias = scores.inner_product_param.bias_filler.value
+    assert 1 / (1 + np.exp(-bias)) == pytest.approx(1 / 50)
+
+
+@pytest.mark.parametrize("epochs, warmup_epochs", [(90, 9), (10, 1)])
+def test_too_long_a_warm_up_is_refused(epochs, warmup_epochs):
+    with pytest.raises(ValueError, match=r"^solver: a warm-up of \d of \d+ epochs; it has to take at least one, .*$"):
+        templates.template("lenet", "softmax", epochs=epochs, warmup_epochs=warmup_epochs)
+
+
+@pytest.mark.parametrize("wrong", [["--num-classes", "0"], ["--batch", "x"], ["--data", "csv"]])
+def test_wrong_arguments_end_the_command(wrong, tmp_path):
+    with pytest.raises(SystemExit):
+        command("template", "lenet", "--loss", "softmax", "-o", tmp_path, *wrong)
+
+
+def test_importing_does_not_import_caffe():
+    code = "import sys, caffe_losses.templates, caffe_losses.wiring; print({'caffe', 'google'} & set(sys.modules))"
+    assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"set()"]
