@@ -1,11 +1,10 @@
 """Labels of a row block, whatever their format, as the few elements that are positive or ignored."""
 
-from copy import copy
+from functools import lru_cache
 
 import numpy as np
 
-# With more positives than this share of a block, all of its labels are taken rather than their places.
-SPARSE = 1 / 8
+EVERYWHERE, NOWHERE = slice(None), np.empty(0, np.intp)
 
 
 class Labels:
@@ -14,25 +13,24 @@ class Labels:
     index    places of the labels that are not 0; or slice(None), every place
     values   the labels at those places
     ignored  places that take no part; their value, if they have one, is 0
+    rows     the row of each value, if they are not at every place
     """
 
-    def __init__(self, shape, index, values, ignored):
+    def __init__(self, shape, index, values, ignored, rows=None):
         self.shape, self.index, self.values, self.ignored = shape, index, values, ignored
-        self.everywhere = isinstance(index, slice)
-        self.rows = None if self.everywhere else row_of(index, shape)
+        self.everywhere = index is EVERYWHERE
+        self.rows = row_of(index, shape) if rows is None and not self.everywhere else rows
 
     def with_values(self, values):
-        other = copy(self)
-        other.values = values
-        return other
+        return Labels(self.shape, self.index, values, self.ignored, self.rows)
 
-    def made_dense(self):
+    def made_dense(self, dtype):
         """The same labels with a value at every place."""
         if self.everywhere:
             return self
-        values = np.zeros(size(self.shape))
+        values = np.zeros(size(self.shape), dtype)
         values[self.index] = self.values
-        return Labels(self.shape, slice(None), values, self.ignored)
+        return Labels(self.shape, EVERYWHERE, values, self.ignored)
 
     def classes(self):
         """The class of each of the values."""
@@ -41,16 +39,26 @@ class Labels:
         return index // j % classes
 
     def sum_rows(self, terms):
-        """The sum over each row of one term per value, in float64."""
+        """The sum over each row of one term per value."""
         b, _, j = self.shape
         if self.everywhere:
-            return terms.reshape(self.shape).sum(axis=1, dtype=np.float64).ravel()
+            return sum_classes(terms.reshape(self.shape))
         return np.bincount(self.rows, terms, b * j)
 
     def count_rows(self):
         """How many labels of each row are not 0."""
         b, _, j = self.shape
-        return self.sum_rows(self.values != 0) if self.everywhere else np.bincount(self.rows, None, b * j)
+        if self.everywhere:
+            return np.add.reduce(self.values.reshape(self.shape) != 0, axis=1, dtype=np.int64).ravel()
+        return np.bincount(self.rows, None, b * j)
+
+    def times(self, rows):
+        """The values, times one number a row."""
+        b, _, j = self.shape
+        if self.everywhere:
+            rows = rows.reshape(b, 1, j).astype(self.values.dtype)
+            return np.multiply(self.values.reshape(self.shape), rows).ravel()
+        return self.values * rows[self.rows]
 
     def spread(self, rows):
         """One number a row, handed to each of the row's values."""
@@ -84,31 +92,45 @@ def row_of(index, shape):
     return index // classes if j == 1 else index // (classes * j) * j + index % j
 
 
-def from_dense(labels, ignore_label):
-    """Labels from an array of the block's shape: 0 for the classes that are not positive."""
+@lru_cache(maxsize=8)
+def ones(size, dtype):
+    return np.ones(size, dtype)
+
+
+def sum_classes(block):
+    """The sum of each row of a block (b, classes, j)."""
+    if block.shape[2] == 1:  # a BLAS product, several times faster than a reduction of short rows
+        return block[:, :, 0].dot(ones(block.shape[1], block.dtype))
+    return np.add.reduce(block, axis=1).ravel()
+
+
+def from_dense(labels, ignore_label, sparse, dtype):
+    """Labels from an array of the block's shape: 0 for the classes that are not positive.
+
+    sparse  with more positives than this share, all labels are taken rather than their places, as dtype
+    """
     positive = labels != 0
-    index = np.flatnonzero(positive)
-    values = labels.ravel()[index]
-    ignored = index[:0]
+    if ignore_label is None and np.count_nonzero(positive) > sparse * labels.size:
+        return Labels(labels.shape, EVERYWHERE, labels.ravel().astype(dtype, copy=False), NOWHERE)
+    index = positive.ravel().nonzero()[0]
+    values, ignored = labels.take(index), NOWHERE
     if ignore_label == 0:
         ignored = np.flatnonzero(~positive)
     elif ignore_label is not None:
         hit = values == ignore_label
         if hit.any():
             ignored, index, values = index[hit], index[~hit], values[~hit]
-    if index.size > SPARSE * labels.size:
-        index, values = slice(None), labels.flatten()
-        values[ignored] = 0
-    return Labels(labels.shape, index, values, ignored)
+    found = Labels(labels.shape, index, values, ignored)
+    return found.made_dense(dtype) if index.size > sparse * labels.size else found
 
 
-def from_indices(labels, shape, ignore_label):
+def from_indices(labels, shape, ignore_label, sparse, dtype):
     """Labels from class indices of shape (b, K, j), padded with -1.
 
     A class given k times has the label k. A row with no index but ignored ones is ignored whole.
     """
     b, classes, j = shape
-    given, ignored = labels != -1, np.empty(0, np.intp)
+    given, ignored = labels != -1, NOWHERE
     if ignore_label is not None:
         passed = labels == ignore_label
         given &= ~passed
@@ -116,12 +138,15 @@ def from_indices(labels, shape, ignore_label):
         ignored = np.flatnonzero(np.broadcast_to(whole_rows, shape))
     first = np.arange(0, b * classes * j, classes * j)[:, None, None] + np.arange(j)
     index = (labels.astype(np.intp) * j + first)[given]
-    found = Labels(shape, index, np.ones(index.size), ignored)
+    if index.size > sparse * size(shape):
+        counts = np.bincount(index, minlength=size(shape))
+        return Labels(shape, EVERYWHERE, counts.astype(dtype), ignored)
+    values = ones(index.size, np.float64)
     ordered = np.sort(index)
-    if labels.shape[1] > 1 and (ordered[1:] == ordered[:-1]).any():
+    if (ordered[1:] == ordered[:-1]).any():
         once = np.unique(index)
-        found = Labels(shape, once, np.bincount(np.searchsorted(once, index)), ignored)
-    return found
+        index, values = once, np.bincount(np.searchsorted(once, index))
+    return Labels(shape, index, values, ignored)
 
 
 def wrong_dense(labels, ignore_label, limit):

@@ -6,8 +6,6 @@
 A row is one position of the axes other than `axis`: an image or, with spatial axes, a pixel.
 """
 
-from functools import lru_cache
-
 import numpy as np
 
 from . import labels as read
@@ -32,6 +30,7 @@ class Loss:
     options = ()
     label_limit = params.LIMIT
     has_probabilities = True
+    sparse = 1 / 16  # with more positives, a block's labels are handled as an array; as fast, about, at this share
 
     def __init__(self, **given):
         vars(self).update(params.checked(self.name(), self.options, given))
@@ -191,9 +190,9 @@ class Loss:
         if self.label_format == "INDEX":
             if read.wrong_indices(here, self.ignore_label, self.classes).any():
                 self.blame_labels(labels)
-            found = read.from_indices(here, block.shape, self.ignore_label)
+            found = read.from_indices(here, block.shape, self.ignore_label, self.sparse, self.dtype)
         else:
-            found = read.from_dense(here, self.ignore_label)
+            found = read.from_dense(here, self.ignore_label, self.sparse, self.dtype)
         values = found.values
         if values.size and not (values.min() >= 0 and values.max() <= self.label_limit):
             self.blame_labels(labels)
@@ -245,15 +244,3 @@ class Loss:
             self.dtype,
             self.place("scores", largest, scores),
         )
-
-
-@lru_cache(maxsize=8)
-def ones(size, dtype):
-    return np.ones(size, dtype)
-
-
-def sum_classes(block):
-    """The sum of each row of a block (b, classes, j)."""
-    if block.shape[2] == 1:  # a BLAS product, several times faster than a reduction of short rows
-        return block[:, :, 0].dot(ones(block.shape[1], block.dtype))
-    return block.sum(axis=1).ravel()

@@ -29,7 +29,7 @@ class LossLayer(caffe.Layer):
         self.forwards = 0
 
     def reshape(self, bottom, top):
-        shapes = [tuple(bottom[k].shape) for k in range(len(bottom))]
+        shapes = [bottom[k].data.shape for k in range(len(bottom))]
         if self.loss.shapes != (*shapes, None)[:3]:
             self.loss.reshape(*shapes)
             top[0].reshape()

@@ -42,7 +42,7 @@ class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):
 
     def block(self, scores, labels, weights, out, gradient):
         targets = self.targets(labels)
-        values = targets.values if weights is None else targets.values * targets.spread(weights)
+        values = targets.values if weights is None else targets.times(weights)
         p = scores.ravel()[targets.index]
         out.fill(0)
         out.ravel()[targets.index] = np.where(p > SMALLEST, -values / p, 0)

@@ -3,8 +3,8 @@
 import numpy as np
 
 from .. import params
-from ..labels import size
-from ..reduction import Loss, sum_classes
+from ..labels import size, sum_classes
+from ..reduction import Loss
 
 BOUND = 80.0  # sigmoid(80) is 1 and log(1 + exp(80)) is 80, to all digits of float64; exp(80) is finite in float32
 
@@ -29,6 +29,7 @@ class BinaryLoss(Loss):
         params.NORMALIZATION._replace(default="BATCH_SIZE"),
     )
     label_limit = 1
+    sparse = 1 / 8
 
     def negative(self, scores, loss, slope, spare):
         """Write the loss of the label 0, and its derivative, into arrays of the scores' shape; two are to spare."""
@@ -52,7 +53,7 @@ class BinaryLoss(Loss):
     def blend(self, scores, labels, loss, slope):
         """Where labels are not 0 or are ignored, put that right in the loss and slope of the label 0."""
         if self.label_smoothing:
-            labels = labels.made_dense()
+            labels = labels.made_dense(self.dtype)
             labels = labels.with_values((1 - self.label_smoothing) * labels.values + self.label_smoothing / 2)
         at, t = labels.index, labels.values
         positive_loss, positive_slope = self.positive(scores[at])

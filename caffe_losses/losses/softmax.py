@@ -3,7 +3,8 @@
 import numpy as np
 
 from .. import params
-from ..reduction import Loss, sum_classes
+from ..labels import sum_classes
+from ..reduction import Loss
 
 SMALL, LARGE = 1e-10, 1e30  # sums of exponentials within this have lost nothing that float32 could show
 
@@ -31,13 +32,13 @@ class DistributionLoss(Loss):
     def targets(self, labels):
         """T, as Labels, with the sum of each row in `total`."""
         count, total = labels.count_rows(), labels.sum_rows(labels.values)
-        scale = {"COUNT": count, "SUM": total, "NONE": count > 0}[self.label_scale]
-        share = 1 / (scale + (count == 0))
-        targets = labels.with_values(labels.values * labels.spread(share))
+        scale = count if self.label_scale == "COUNT" else total if self.label_scale == "SUM" else count > 0
+        share = 1.0 / (scale + (count == 0))
+        targets = labels.with_values(labels.times(share))
         targets.total = share * total
         if self.label_smoothing:
             uniform = np.where(count, self.label_smoothing / labels.classes_left(), 0)
-            targets = targets.made_dense()
+            targets = targets.made_dense(self.dtype)
             targets.values = (1 - self.label_smoothing) * targets.values + targets.spread(uniform)
             targets.values[labels.ignored] = 0
         if self.class_weight is not None:
@@ -75,7 +76,7 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
         if gradient:
             factor, values = targets.total / partition, targets.values
             if weights is not None:
-                factor, values = factor * weights, values * targets.spread(weights)
+                factor, values = factor * weights, targets.times(weights)
             out *= factor.astype(out.dtype).reshape(b, 1, j)
             out.ravel()[targets.index] -= values
         return loss.sum()
