@@ -14,12 +14,14 @@ class Labels:
     values   the labels at those places
     ignored  places that take no part; their value, if they have one, is 0
     rows     the row of each value, if they are not at every place
+    all_one  each value is known to be 1
     """
 
     def __init__(self, shape, index, values, ignored, rows=None):
         self.shape, self.index, self.values, self.ignored = shape, index, values, ignored
         self.everywhere = index is EVERYWHERE
         self.rows = row_of(index, shape) if rows is None and not self.everywhere else rows
+        self.all_one = False
 
     def with_values(self, values):
         return Labels(self.shape, self.index, values, self.ignored, self.rows)

@@ -193,9 +193,11 @@ class Loss:
             found = read.from_indices(here, block.shape, self.ignore_label, self.sparse, self.dtype)
         else:
             found = read.from_dense(here, self.ignore_label, self.sparse, self.dtype)
-        values = found.values
-        if values.size and not (values.min() >= 0 and values.max() <= self.label_limit):
-            self.blame_labels(labels)
+        if found.values.size:
+            least, most = found.values.min(), found.values.max()
+            if not (least >= 0 and most <= self.label_limit):
+                self.blame_labels(labels)
+            found.all_one = least == most == 1
         return found
 
     def blame_labels(self, labels):

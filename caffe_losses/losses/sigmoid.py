@@ -58,9 +58,13 @@ class BinaryLoss(Loss):
         at, t = labels.index, labels.values
         positive_loss, positive_slope = self.positive(scores[at])
         q = 1 if self.pos_weight is None else np.resize(self.pos_weight, self.classes)[labels.classes()]
-        loss[at] = (1 - t) * loss[at] + q * t * positive_loss
-        slope[at] = (1 - t) * slope[at] + q * t * positive_slope
-        loss[labels.ignored] = slope[labels.ignored] = 0
+        if labels.all_one:
+            loss[at], slope[at] = q * positive_loss, q * positive_slope
+        else:
+            loss[at] = (1 - t) * loss[at] + q * t * positive_loss
+            slope[at] = (1 - t) * slope[at] + q * t * positive_slope
+        if labels.ignored.size:
+            loss[labels.ignored] = slope[labels.ignored] = 0
 
     def factor(self, weights, shape):
         """class_weight times the row weights, to multiply a block of this shape; None for 1."""

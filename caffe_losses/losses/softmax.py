@@ -31,10 +31,11 @@ class DistributionLoss(Loss):
 
     def targets(self, labels):
         """T, as Labels, with the sum of each row in `total`."""
-        count, total = labels.count_rows(), labels.sum_rows(labels.values)
+        count = labels.count_rows()
+        total = count if labels.all_one else labels.sum_rows(labels.values)
         scale = count if self.label_scale == "COUNT" else total if self.label_scale == "SUM" else count > 0
         share = 1.0 / (scale + (count == 0))
-        targets = labels.with_values(labels.times(share))
+        targets = labels.with_values(labels.spread(share) if labels.all_one else labels.times(share))
         targets.total = share * total
         if self.label_smoothing:
             uniform = np.where(count, self.label_smoothing / labels.classes_left(), 0)
