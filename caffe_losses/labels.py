@@ -13,18 +13,26 @@ class Labels:
     index    places of the labels that are not 0; or slice(None), every place
     values   the labels at those places
     ignored  places that take no part; their value, if they have one, is 0
-    rows     the row of each value, if they are not at every place
+    rows     the row of each value; not to be asked for where they are at every place
     all_one  each value is known to be 1
     """
 
-    def __init__(self, shape, index, values, ignored, rows=None):
+    def __init__(self, shape, index, values, ignored):
         self.shape, self.index, self.values, self.ignored = shape, index, values, ignored
         self.everywhere = index is EVERYWHERE
-        self.rows = row_of(index, shape) if rows is None and not self.everywhere else rows
         self.all_one = False
+        self._rows = None
+
+    @property
+    def rows(self):
+        if self._rows is None:
+            self._rows = row_of(self.index, self.shape)
+        return self._rows
 
     def with_values(self, values):
-        return Labels(self.shape, self.index, values, self.ignored, self.rows)
+        other = Labels(self.shape, self.index, values, self.ignored)
+        other._rows = self._rows
+        return other
 
     def made_dense(self, dtype):
         """The same labels with a value at every place."""
@@ -51,7 +59,7 @@ class Labels:
         """How many labels of each row are not 0."""
         b, _, j = self.shape
         if self.everywhere:
-            return np.add.reduce(self.values.reshape(self.shape) != 0, axis=1, dtype=np.int64).ravel()
+            return self.sum_rows((self.values != 0).astype(self.values.dtype))
         return np.bincount(self.rows, None, b * j)
 
     def times(self, rows):
@@ -143,12 +151,21 @@ def from_indices(labels, shape, ignore_label, sparse, dtype):
     if index.size > sparse * size(shape):
         counts = np.bincount(index, minlength=size(shape))
         return Labels(shape, EVERYWHERE, counts.astype(dtype), ignored)
-    values = ones(index.size, np.float64)
-    ordered = np.sort(index)
-    if (ordered[1:] == ordered[:-1]).any():
-        once = np.unique(index)
-        index, values = once, np.bincount(np.searchsorted(once, index))
-    return Labels(shape, index, values, ignored)
+    once = distinct(index, size(shape))
+    values = ones(index.size, dtype)
+    if once.size < index.size:
+        values = np.bincount(np.searchsorted(once, index)).astype(dtype)
+    return Labels(shape, once, values, ignored)
+
+
+def distinct(index, size):
+    """The places in order, each once."""
+    if index.size < size / 64:
+        ordered = np.sort(index)
+        return ordered[np.append(True, ordered[1:] != ordered[:-1])] if index.size else ordered
+    seen = np.zeros(size, bool)
+    seen[index] = True
+    return np.flatnonzero(seen)
 
 
 def wrong_dense(labels, ignore_label, limit):

@@ -46,7 +46,7 @@ class LossLayer(caffe.Layer):
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
-            self.loss.backward(float(top[0].diff.flat[0]), bottom[0].diff)
+            self.loss.backward(top[0].diff.item(), bottom[0].diff)
         for k in range(1, len(bottom)):
             if propagate_down[k]:
                 bottom[k].diff[...] = 0

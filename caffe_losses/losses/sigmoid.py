@@ -29,7 +29,7 @@ class BinaryLoss(Loss):
         params.NORMALIZATION._replace(default="BATCH_SIZE"),
     )
     label_limit = 1
-    sparse = 1 / 8
+    sparse = 1 / 4
 
     def negative(self, scores, loss, slope, spare):
         """Write the loss of the label 0, and its derivative, into arrays of the scores' shape; two are to spare."""

@@ -69,9 +69,10 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
         partition, shift = self.exponentials(scores, labels, out)
         at = scores.ravel()[targets.index]
         terms = targets.values * (at if shift is None else at - targets.spread(shift))
-        if targets.everywhere:
-            terms[targets.values == 0] = 0  # not 0 times the -inf of a masked class
-        loss = targets.total * np.log(partition.astype(np.float64)) - targets.sum_rows(terms)
+        at_targets = targets.sum_rows(terms)
+        if targets.everywhere and not np.isfinite(at_targets).all():
+            at_targets = targets.sum_rows(np.where(targets.values, terms, 0))  # not 0 times a masked class's -inf
+        loss = targets.total * np.log(partition.astype(np.float64)) - at_targets
         if weights is not None:
             loss *= weights
         if gradient:
