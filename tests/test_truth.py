@@ -6,8 +6,8 @@ The bound: an error of at most 2 units in the last place (ulp) of the result's s
   them at most the sum of T. An exponential of z = s - max is off by a relative |z| u, z being rounded, with
   u = 2^-24, half an ulp; but it is at most exp(z), and |z| exp(z) < 0.37, so it is off by less than u. The
   sum of exponentials, the quotient and the product add a rounding or so of p each, the difference and
-  the scaling by top diff / normalizer two more. Sigmoid and focal: a label of 1 minus a probability.
-  Asymmetric: r^4 magnifies the rounding of r = p - clip fourfold, so that its scale is 4.
+  the scaling by top diff / normalizer two more. Sigmoid: a label of 1 minus a probability.
+  Focal and asymmetric: a power of gamma magnifies the rounding of its base gamma-fold, so that the scale is gamma.
 - A loss's scale is the sum over rows of (sum of T) (1 + loss): the log of a sum of exponentials that is 1
   or more. The sigmoid family's terms are each right to a few roundings of their own, so that their
   scale is the loss itself; all are added in pairs, or in float64.
@@ -38,7 +38,7 @@ def ulps(found, expected, scale):
 
 @pytest.mark.parametrize("scale", SCALES)
 @pytest.mark.parametrize("kind", LOSSES, ids=lambda loss: loss.__name__)
-@pytest.mark.parametrize("shape", [(40, 7), (4, 300)])
+@pytest.mark.parametrize("shape", [(40, 7), (4, 300), (300, 3)])
 def test_within_two_units_in_the_last_place(kind, shape, scale, monkeypatch):
     random = np.random.RandomState(int(scale * 100) + shape[0])
     scores = (scale * random.randn(*shape)).astype(np.float32)
@@ -49,6 +49,7 @@ def test_within_two_units_in_the_last_place(kind, shape, scale, monkeypatch):
     value, gradient = loss(scores, labels)
     value32 = np.float32(value)
     expected_value, expected_gradient = exact(monkeypatch, loss, scores, labels)
-    assert ulps(gradient, expected_gradient, max(1, getattr(loss, "gamma_neg", 1))) <= 2
+    gamma = max(getattr(loss, name, 1) for name in ("gamma", "gamma_neg"))
+    assert ulps(gradient, expected_gradient, gamma) <= 2
     rows = shape[0] if kind is losses.MultiLabelSoftmaxLoss else 0
     assert ulps(value32, expected_value, rows + expected_value) <= 2
