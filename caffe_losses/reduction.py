@@ -30,6 +30,7 @@ class Loss:
     options = ()
     label_limit = params.LIMIT
     has_probabilities = True
+    activation = None  # the Caffe layer that makes probabilities of the scores, if they are not probabilities
     sparse = 1 / 16  # with more positives, a block's labels are handled as an array; as fast, about, at this share
 
     def __init__(self, **given):

@@ -94,6 +94,8 @@ class SigmoidLoss(BinaryLoss):
     and the cross-entropy of a label 0, -log q = log(1 + E).
     """
 
+    activation = "Sigmoid"
+
     def cost(self, scores, label, loss, slope, spare):
         """Write the loss of the label 0 at scores, or of 1 at -scores, and its derivative there."""
         raise NotImplementedError

@@ -63,6 +63,8 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
     Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018, arXiv 1805.00932.
     """
 
+    activation = "Softmax"
+
     def block(self, scores, labels, weights, out, gradient):
         b, _, j = scores.shape
         targets = self.targets(labels)

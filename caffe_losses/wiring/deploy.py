@@ -1,16 +1,7 @@
 """Makes the net for inference of a net for training: Input for data, probabilities for the loss."""
 
-from .. import params
+from .. import losses, params
 from .net import LABEL_LOSSES, copies, is_loss, is_ours, kind, views, weight
-
-ACTIVATIONS = {
-    "AsymmetricLoss": "Sigmoid",
-    "BinaryCrossEntropyLoss": None,
-    "MultiLabelLogisticLoss": None,
-    "MultiLabelSoftmaxLoss": "Softmax",
-    "SigmoidCrossEntropyLoss": "Sigmoid",
-    "SigmoidFocalLoss": "Sigmoid",
-}
 
 
 def deploy(net, heads=None, shapes=None):
@@ -46,15 +37,15 @@ def main_view(net):
 
 
 def main_heads(view, names):
-    losses = [layer for layer in view.layers if is_loss(layer)]
+    found = [layer for layer in view.layers if is_loss(layer)]
     for name in names or []:
-        if name not in [layer.name for layer in losses]:
-            known = ", ".join(layer.name for layer in losses)
+        if name not in [layer.name for layer in found]:
+            known = ", ".join(layer.name for layer in found)
             raise ValueError(f"expected a loss layer, got --head {name}; the net has {known}")
     if names:
-        heads = [layer for layer in losses if layer.name in names]
+        heads = [layer for layer in found if layer.name in names]
     else:
-        heads = [layer for layer in losses if weight(layer) == max(map(weight, losses))]
+        heads = [layer for layer in found if weight(layer) == max(map(weight, found))]
     for layer in heads:
         if layer.type not in LABEL_LOSSES and not is_ours(layer):
             raise ValueError(
@@ -151,7 +142,7 @@ def prepared(layer):
 def add_probabilities(net, view, head, only, lines):
     """A Softmax or Sigmoid on the scores, as the loss has it."""
     scores = scores_of(view, head)
-    activation = ACTIVATIONS[head.python_param.layer] if is_ours(head) else LABEL_LOSSES[head.type]
+    activation = getattr(losses, head.python_param.layer).activation if is_ours(head) else LABEL_LOSSES[head.type]
     if activation is None:
         lines.append(f"{scores}: the output, as {kind(head)} takes it")
         return

@@ -11,7 +11,7 @@ from .sources import add_sources
 
 # They pass the classes on as they are, without weights of their own for each.
 TRANSPARENT = "AbsVal", "Dropout", "ELU", "Flatten", "Pooling", "Power", "ReLU", "Sigmoid", "Softmax", "TanH"
-ACTIVATIONS = {"MultiLabelSoftmaxLoss": "Softmax", "SigmoidCrossEntropyLoss": "Sigmoid"}
+ACTIVATIONS = {getattr(losses, name).activation for name in losses.__all__} - {None}
 CLASS_AXIS = 1
 
 
@@ -133,13 +133,13 @@ class Wiring:
         blob = head.bottom[0]
         maker = view.maker(head, blob)
         if not self.loss.has_probabilities:
-            needed = ACTIVATIONS[self.loss.of_scores]
+            needed = getattr(losses, self.loss.of_scores).activation
             if maker.type != needed:
                 raise ValueError(
                     f"layer {head.name}: {self.loss.name()} takes probabilities from a {needed} layer, and {blob} "
                     f"comes from {maker.name} ({kind(maker)}); use {self.loss.of_scores}, which takes scores"
                 )
-        elif maker.type in ACTIVATIONS.values():
+        elif maker.type in ACTIVATIONS:
             self.bypass(view, head, maker)
 
     def bypass(self, view, head, maker):
