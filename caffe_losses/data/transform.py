@@ -1,0 +1,186 @@
+"""From an image file to the array that a net takes, as Caffe's ImageData layer and its transform_param do it."""
+
+import numpy as np
+
+from .. import params
+from ..params import Option, nullable, number, one_of, real
+
+COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
+
+
+def size(value):
+    if params.whole(value) < 0:
+        raise ValueError
+    return int(value)
+
+
+def flag(value):
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
+def means(value):
+    return [real(mean) for mean in (value if isinstance(value, list) else [value])]
+
+
+def name(value):
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+SIZE, FLAG, NAME = ("a whole number >= 0", size), ("true or false", flag), ("a file's name", name)
+OPTIONS = (
+    Option("new_height", 0, *SIZE, meaning="resizes to this height, with new_width; 0: as it is"),
+    Option("new_width", 0, *SIZE, meaning="resizes to this width, with new_height; 0: as it is"),
+    Option("color", "BGR", *one_of(*COLORS), meaning="the channels; Caffe's own layers and weights have BGR"),
+    Option(
+        "crop_size", 0, *SIZE, meaning="cuts out a square, anywhere in TRAIN, in the middle in TEST; 0: none"
+    ),
+    Option("mirror", False, *FLAG, meaning="mirrors every other image, at random, left to right"),
+    Option(
+        "mean_value", None, *nullable(("a number, or a list of one a channel", means)),
+        meaning="subtracted from the values, which are 0 to 255"
+    ),
+    Option(
+        "mean_file", None, *nullable(NAME),
+        meaning="a .binaryproto or .npy with a mean image of the size before the crop, subtracted"
+    ),
+    Option("scale", 1.0, *number(-1e6, 1e6), meaning="multiplies what is left"),
+)  # fmt: skip
+
+
+class Transform:
+    """Reads an image: decoded to 8 bits, resized, cropped, mirrored, then (values - mean) times scale.
+
+        image = Transform(crop_size=224, mean_value=[104, 117, 123])("cat.jpg")   # float32, 3 x 224 x 224
+
+    train and the options are those of the layer. The numbers are Caffe's own: OpenCV decodes and resizes
+    (bilinear), and the rest is the same arithmetic in float32. ValueError for a file that is no image, or
+    smaller than crop_size; OSError for one that cannot be read.
+    """
+
+    def __init__(self, train=False, **options):
+        for key, value in params.checked("Transform", OPTIONS, options).items():
+            setattr(self, key, value)
+        self.train, self.channels = train, 1 if self.color == "GRAY" else 3
+        if bool(self.new_height) != bool(self.new_width):
+            self.refuse("new_height {} and new_width {}; give both or none", self.new_height, self.new_width)
+        if self.mean_file is not None and self.mean_value is not None:
+            self.refuse("both mean_file and mean_value; give one")
+        self.mean = self.means()
+
+    @staticmethod
+    def refuse(text, *values):
+        raise ValueError("Transform: got " + text.format(*values))
+
+    def means(self):
+        """The mean as (channels, 1, 1), or of an image, in the order of `color`; None for none."""
+        if self.mean_file is not None:
+            mean = read_mean(self.mean_file)
+            if len(mean) != self.channels:
+                self.refuse("a mean_file of {} channels for {}", len(mean), self.color)
+            return mean
+        if self.mean_value is None:
+            return None
+        if len(self.mean_value) not in (1, self.channels):
+            self.refuse("{} mean_values for {}; give 1 or {}", len(self.mean_value), self.color, self.channels)
+        return np.resize(np.float32(self.mean_value), (self.channels, 1, 1))
+
+    def shape(self):
+        """(channels, height, width), or None if it is that of the file."""
+        if self.crop_size:
+            return self.channels, self.crop_size, self.crop_size
+        return (self.channels, self.new_height, self.new_width) if self.new_height else None
+
+    def __call__(self, path, random=None, out=None):
+        """The image as float32 of (channels, height, width); `random`, a RandomState, for what is at random."""
+        image = self.decode(path)
+        top, left = self.corner(path, image.shape[:2], random)
+        height, width = (self.crop_size, self.crop_size) if self.crop_size else image.shape[:2]
+        window = (slice(None), slice(top, top + height), slice(left, left + width))
+        mean = self.mean if self.mean is None or self.mean.shape[1:] == (1, 1) else self.mean[window]
+        values = image.transpose(2, 0, 1)[window]
+        mirror = self.mirror and random is not None and random.randint(2)
+        shape = values.shape
+        if out is None:
+            out = np.empty(shape, np.float32)
+        elif out.shape != shape:
+            raise ValueError(
+                f"{path} is {' x '.join(map(str, shape))} and others are {' x '.join(map(str, out.shape))}; "
+                "give new_height and new_width, or crop_size"
+            )
+        flipped = out[:, :, ::-1] if mirror else out
+        if mean is None:
+            flipped[...] = values
+        else:
+            np.subtract(values, mean, out=flipped)
+        if self.scale != 1:
+            out *= np.float32(self.scale)
+        return out
+
+    def decode(self, path):
+        """The image as uint8 of (height, width, channels), resized."""
+        import cv2
+
+        encoded = np.fromfile(path, np.uint8)
+        try:
+            image = cv2.imdecode(encoded, COLORS[self.color]) if whole_file(encoded) else None
+        except cv2.error:
+            image = None
+        if image is None:
+            raise ValueError(f"{path} is no image that can be decoded, or not all of one")
+        if self.new_height:
+            image = cv2.resize(image, (self.new_width, self.new_height))
+        if self.color == "GRAY":
+            return image[:, :, None]
+        return image[:, :, ::-1] if self.color == "RGB" else image
+
+    def corner(self, path, sides, random):
+        """The crop's upper left corner."""
+        if self.mean is not None and self.mean.shape[1:] not in ((1, 1), sides):
+            raise ValueError(
+                f"{path} is {sides[0]} x {sides[1]} and mean_file is {' x '.join(map(str, self.mean.shape[1:]))}; "
+                "give new_height and new_width of its size"
+            )
+        if not self.crop_size:
+            return 0, 0
+        spare = [side - self.crop_size for side in sides]
+        if min(spare) < 0:
+            raise ValueError(f"{path} is {sides[0]} x {sides[1]}, smaller than crop_size {self.crop_size}")
+        if self.train and random is not None:
+            return [random.randint(more + 1) for more in spare]
+        return [more // 2 for more in spare]
+
+
+def whole_file(encoded):
+    """False for a JPEG that is cut off, of which older OpenCVs make an image with a grey rest.
+
+    Neither mark is part of the compressed data between them.
+    """
+    data = encoded.tobytes()
+    return not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
+
+
+def read_mean(path):
+    """The mean image as float32 of (channels, height, width)."""
+    mean = np.load(path, allow_pickle=False) if path.endswith(".npy") else read_blob(path)
+    if mean.ndim != 3 or not np.isfinite(mean).all():
+        raise ValueError(f"{path}: expected numbers of channels x height x width, got the shape {mean.shape}")
+    return mean.astype(np.float32)
+
+
+def read_blob(path):
+    """A .binaryproto, as compute_image_mean writes it; without its first axis, the number of images."""
+    from caffe.proto import caffe_pb2
+    from google.protobuf.message import DecodeError
+
+    blob = caffe_pb2.BlobProto()
+    with open(path, "rb") as file:
+        try:
+            blob.ParseFromString(file.read())
+        except DecodeError:
+            raise ValueError(f"{path} is no .binaryproto; give one, or a .npy file") from None
+    values, dims = np.array(blob.data, np.float32), list(blob.shape.dim) or [blob.channels, blob.height, blob.width]
+    return values.reshape(dims[-3:]) if values.size == np.prod(dims) else values

@@ -1,0 +1,200 @@
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pictures import picture, write_list
+from processes import ended
+
+from caffe_losses.data import Batches
+
+SMALL = {"classes": 3, "batch_size": 4}
+
+
+def batches(source, train=False, **options):
+    return Batches(train, source=source, **dict(SMALL, **options))
+
+
+def seen(data):
+    """Which pictures are in the batch."""
+    known = {picture(k).transpose(2, 0, 1).astype(np.float32).tobytes(): k for k in range(12)}
+    return [known[image.tobytes()] for image in data]
+
+
+def test_batches_wrap_round_and_labels_stay_with_their_images(tmp_path):
+    one = batches(write_list(tmp_path, 6), workers=2, prefetch=3)
+    order = []
+    for _ in range(6):
+        data, labels, weights = one.next()
+        images = seen(data)
+        order += images
+        for k, row in zip(images, labels):
+            assert set(np.flatnonzero(row)) == {k % 3, k // 2 % 3}
+        assert weights.tolist() == [1] * 4
+    assert order == list(range(6)) * 4
+
+
+def test_index_labels(tmp_path):
+    one = batches(write_list(tmp_path, 6), label_format="INDEX")
+    data, labels, _ = one.next()
+    assert seen(data) == [0, 1, 2, 3]
+    assert labels.tolist() == [[0, -1], [0, 1], [1, 2], [0, 1]]
+    assert batches(write_list(tmp_path, 6), label_format="INDEX", max_labels=5).next()[1].shape == (4, 5)
+
+
+@pytest.mark.parametrize("workers, prefetch", [(1, 1), (3, 4)])
+def test_workers_do_not_change_what_comes(tmp_path, workers, prefetch):
+    random = {"train": True, "shuffle": True, "mirror": True, "crop_size": 8, "seed": 5}
+    source = write_list(tmp_path, 6)
+    one, other = batches(source, **random), batches(source, workers=workers, prefetch=prefetch, **random)
+    for _ in range(5):
+        for expected, found in zip(one.next(), other.next()):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_solvers_share_what_one_would_have(tmp_path):
+    random = {"train": True, "shuffle": True, "mirror": True, "crop_size": 8}
+    source = write_list(tmp_path, 7)
+    one = batches(source, **random)
+    shared = [batches(source, rank=rank, ranks=2, **dict(random, batch_size=2)) for rank in range(2)]
+    for _ in range(5):
+        data, labels, _ = one.next()
+        for rank, each in enumerate(shared):
+            found, found_labels, _ = each.next()
+            np.testing.assert_array_equal(data[rank::2], found)
+            np.testing.assert_array_equal(labels[rank::2], found_labels)
+
+
+def test_resampling_repeats_rare_labels(tmp_path):
+    source = write_list(tmp_path, 12)
+    with open(source, "w") as file:
+        file.write("0.png 1\n" + "".join(f"{k}.png 0\n" for k in range(1, 10)))
+    order = []
+    one = batches(source, train=True, resample=True)
+    for _ in range(6):
+        order += seen(one.next()[0])
+    assert np.bincount(order).tolist() == [6] + [2] * 9  # sqrt(9 / 1) = 3 times in an epoch of 12
+
+
+def test_an_image_that_is_broken_is_named_and_refused(tmp_path):
+    source = write_list(tmp_path, 6)
+    (tmp_path / "2.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"MultiLabelImageData: .*2\.png is no image.* or give broken SKIP"):
+        batches(source).next()
+    os.remove(str(tmp_path / "2.png"))
+    with pytest.raises(ValueError, match=r"No such file.*2\.png"):
+        batches(source).next()
+
+
+def test_or_named_and_skipped(tmp_path, capfd):
+    source = write_list(tmp_path, 6)
+    (tmp_path / "2.png").write_bytes(b"\x89PNG")
+    os.remove(str(tmp_path / "5.png"))
+    one = batches(source, broken="SKIP", batch_size=6)
+    data, labels, _ = one.next()
+    images = seen(data)
+    assert images == [0, 1, 3, 3, 4, 0]
+    assert [set(np.flatnonzero(row)) for row in labels] == [{k % 3, k // 2 % 3} for k in images]
+    one.close()
+    err = capfd.readouterr().err
+    assert "2.png is no image that can be decoded, or not all of one; skipped" in err
+    assert "5.png" in err
+
+
+def test_a_batch_without_any_image_is_refused(tmp_path):
+    source = write_list(tmp_path, 6)
+    for k in range(4):
+        (tmp_path / f"{k}.png").write_bytes(b"")
+    with pytest.raises(ValueError, match="no image of a batch can be read"):
+        batches(source, broken="SKIP", crop_size=8).next()
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"source": None}, "expected a source, got none; add it to param_str"),
+    ({"classes": None}, "expected a classes, got none"),
+    ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
+    ({"broken": "IGNORE"}, "broken must be one of REFUSE, SKIP, got 'IGNORE'"),
+    ({"label_format": "INDEX", "max_labels": 1}, "has an image with 2 labels; give max_labels as many"),
+    ({"classes": 2}, "line 3: expected one of 2 classes"),
+    ({"bach_size": 2}, "did you mean batch_size?"),
+])  # fmt: skip
+def test_bad_options_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        batches(**dict({"source": write_list(tmp_path, 6)}, **options))
+
+
+def test_images_of_different_sizes_are_named(tmp_path):
+    source = write_list(tmp_path, 6)
+    write_list(tmp_path, 1, name="other.txt", height=20)
+    with pytest.raises(ValueError, match="give new_height and new_width, or crop_size"):
+        batches(source).next()
+
+
+def workers_of(one):
+    return [worker.process for worker in one.feed.workers]
+
+
+def test_close_ends_the_workers(tmp_path):
+    one = batches(write_list(tmp_path, 6), workers=2)
+    one.next()
+    processes = workers_of(one)
+    assert all(process.poll() is None for process in processes)
+    one.close()
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_so_does_forgetting_them(tmp_path):
+    one = batches(write_list(tmp_path, 6), workers=2)
+    one.next()
+    processes = workers_of(one)
+    del one
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_a_worker_that_is_killed_is_told_of(tmp_path):
+    one = batches(write_list(tmp_path, 6), workers=1)
+    one.next()
+    workers_of(one)[0].kill()
+    with pytest.raises(RuntimeError, match="a worker process ended with status -9"):
+        for _ in range(6):
+            one.next()
+
+
+READER = """
+import sys
+sys.path.insert(0, {root!r})
+from caffe_losses.data import Batches
+batches = Batches(True, source={source!r}, classes=3, batch_size=4, workers=2)
+while True:
+    batches.next()
+    print(*(worker.process.pid for worker in batches.feed.workers), flush=True)
+    {then}
+"""
+
+
+def reader(source, then="pass"):
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    code = READER.format(root=root, source=source, then=then)
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return process, [int(pid) for pid in process.stdout.readline().split()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_workers_outlive_no_signal_to_their_process(tmp_path, number):
+    process, pids = reader(write_list(tmp_path, 6))
+    process.send_signal(number)
+    process.stdout.close()
+    process.wait()
+    assert len(pids) == 2
+    assert ended(pids)
+
+
+@pytest.mark.parametrize("then", ["raise SystemExit", "1 / 0", "import os; os._exit(3)"])
+def test_nor_its_end(tmp_path, then):
+    process, pids = reader(write_list(tmp_path, 6), then)
+    process.stdout.close()
+    process.wait()
+    assert len(pids) == 2
+    assert ended(pids)

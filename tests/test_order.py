@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+
+from caffe_losses.data.order import Order, systematic
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("ranks", [1, 2, 3])
+def test_solvers_share_an_epoch_disjoint_and_complete(shuffle, ranks):
+    orders = [Order(10, shuffle, seed=1, rank=rank, ranks=ranks) for rank in range(ranks)]
+    seen = {}
+    for _ in range(8):
+        for order in orders:
+            positions, images = order.take(5)
+            assert not set(positions) & set(seen)
+            seen.update(zip(positions, images))
+    for epoch in range(len(seen) // 10):
+        assert sorted(seen[epoch * 10 + k] for k in range(10)) == list(range(10))
+
+
+def test_solvers_together_have_the_batch_of_one():
+    one, shared = Order(10, True, seed=3), [Order(10, True, seed=3, rank=rank, ranks=2) for rank in range(2)]
+    for _ in range(5):
+        together = np.stack([order.take(4)[1] for order in shared], axis=1).ravel()
+        np.testing.assert_array_equal(together, one.take(8)[1])
+
+
+def test_each_epoch_and_seed_has_its_own_permutation():
+    order, other = Order(50, True, seed=1), Order(50, True, seed=2)
+    first, second = order.take(50)[1], order.take(50)[1]
+    assert (first != second).any()
+    assert (first != other.take(50)[1]).any()
+    np.testing.assert_array_equal(Order(50, True, seed=1).take(50)[1], first)
+
+
+def test_without_shuffling_the_order_is_the_list_s():
+    assert Order(3).take(7)[1].tolist() == [0, 1, 2, 0, 1, 2, 0]
+
+
+def test_factors_hold_on_average_and_each_epoch_is_equally_long():
+    factors = np.array([1, 1.25, 2.5, 1])
+    order = Order(4, True, seed=1, factors=factors)
+    assert order.length == 6
+    epochs = [np.bincount(order.take(6)[1], minlength=4) for _ in range(2000)]
+    assert all(((epoch == np.floor(expected)) | (epoch == np.ceil(expected))).all()
+               for epoch in epochs for expected in [factors * 6 / 5.75])  # fmt: skip
+    np.testing.assert_allclose(np.mean(epochs, axis=0), factors * 6 / 5.75, atol=0.05)  # 4.5 standard errors of 0.011
+
+
+@pytest.mark.parametrize("start", [0, 0.3, 0.999999])
+def test_rounding_keeps_the_sum(start):
+    factors = np.random.RandomState(1).rand(1000) + 1
+    factors *= 1500 / factors.sum()
+    assert systematic(factors, start).sum() == 1500
