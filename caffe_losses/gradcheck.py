@@ -134,7 +134,10 @@ def backward_everywhere(prototxt, phase):
         except text_format.ParseError as error:
             raise ValueError(f"gradcheck: {prototxt} is not a net: {error}") from None
     param.force_backward = True
-    labels = {name for one in param.layer if is_loss(one) for name in one.bottom[1:]}
+    labels = {name for one in param.layer if is_loss(one) or is_metric(one) for name in one.bottom[1:]}
+    differentiable = [one for one in param.layer if not is_metric(one)]
+    del param.layer[:]
+    param.layer.extend(differentiable)
     handle, path = tempfile.mkstemp(suffix=".prototxt")
     try:
         with os.fdopen(handle, "w") as copy:
@@ -145,7 +148,11 @@ def backward_everywhere(prototxt, phase):
 
 
 def is_loss(layer):
-    return any(layer.loss_weight) or "Loss" in layer.type or "Accuracy" in layer.type
+    return any(layer.loss_weight) or "Loss" in layer.type
+
+
+def is_metric(layer):
+    return "Accuracy" in layer.type or layer.python_param.layer == "MultiLabelMetrics"
 
 
 class Probe:

@@ -24,13 +24,12 @@ def predict_labels(scores, threshold=None, top_k=None, at_least_one=True, axis=1
     given = np.ones(scores.shape, bool)
     if threshold is not None:
         given &= scores >= checked_threshold(threshold, classes)
-    rank = np.argsort(np.argsort(-scores, axis=-1, kind="mergesort"), axis=-1, kind="mergesort")
     if top_k is not None:
         if top_k != int(top_k) or top_k < 1:
             raise ValueError(f"predict_labels: expected a whole top_k >= 1, got {top_k}")
-        given &= rank < top_k
-    if at_least_one:
-        given |= rank == 0
+        given &= np.argsort(np.argsort(-scores, axis=-1, kind="mergesort"), axis=-1, kind="mergesort") < top_k
+    if at_least_one and classes:
+        given |= np.arange(classes) == scores.argmax(axis=-1)[..., None]
     return np.moveaxis(given, -1, axis)
 
 

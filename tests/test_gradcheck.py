@@ -113,6 +113,14 @@ def test_built_in_layers_and_ours_in_one_net(tmp_path):
     assert len(known) > 300  # most derivatives are known well enough to tell
 
 
+def test_metrics_are_left_out(tmp_path):
+    """Caffe ends the process for a backward of Accuracy, and MultiLabelMetrics has no gradient."""
+    metrics = loss_layer("MultiLabelMetrics", ["scores", "labels"], ["mAP"], None, {"test_iter": 1}, "metrics")
+    accuracy = 'layer { name: "accuracy" type: "Accuracy" bottom: "scores" bottom: "class" top: "accuracy" }\n'
+    found = check_net(write(tmp_path, NET + metrics + accuracy), phase="TEST")
+    assert list(found) == list(check_net(write(tmp_path, NET), phase="TEST"))
+
+
 def test_the_check_leaves_the_net_as_it_was_for_the_next_layer(tmp_path):
     alone = check_net(write(tmp_path, NET), layer="softmax")["softmax"]
     assert [e.right for e in alone] == [True] * 20

@@ -37,7 +37,10 @@ OPTIONS = (
         "classes", None, "a file's name, or a whole number >= 1", classes,
         meaning="the file with one class name a line, or how many classes there are, if labels are indices"
     ),
-    Option("root_folder", None, *nullable(NAME), meaning="where the paths of the list start; null: the list's folder"),
+    Option(
+        "root_folder", None, *nullable(("a folder's name", transforms.name)),
+        meaning="where the paths of the list start; null: the list's folder"
+    ),
     LABEL_FORMAT,
     Option(
         "max_labels", None, *nullable(COUNT),

@@ -3,7 +3,7 @@
 import numpy as np
 
 from .. import params
-from ..params import Option, nullable, number, one_of, real
+from ..params import Option, nullable, one_of, real
 
 COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
 
@@ -47,7 +47,7 @@ OPTIONS = (
         "mean_file", None, *nullable(NAME),
         meaning="a .binaryproto or .npy with a mean image of the size before the crop, subtracted"
     ),
-    Option("scale", 1.0, *number(-1e6, 1e6), meaning="multiplies what is left"),
+    Option("scale", 1.0, "a finite number", real, meaning="multiplies what is left"),
 )  # fmt: skip
 
 

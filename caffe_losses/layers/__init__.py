@@ -8,7 +8,11 @@ layer {
 """
 
 from .. import losses
+from .data import MultiLabelImageData
 from .loss import LossLayer
+from .metrics import MultiLabelMetrics
+
+__all__ = [*losses.__all__, "MultiLabelImageData", "MultiLabelMetrics"]
 
 
 class MultiLabelSoftmaxLoss(LossLayer):

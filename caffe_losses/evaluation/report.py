@@ -1,0 +1,68 @@
+"""The figures of an evaluation as a table and as JSON."""
+
+import numpy as np
+
+from ..metrics import f1
+
+MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed
+COLUMNS = ("class", "images", "AP", "precision", "recall", "F1")
+
+
+class Report:
+    """The figures of MultiLabelMetrics that have mAP and F1.
+
+    names    of the classes
+    overall  the metrics to tell
+    """
+
+    def __init__(self, metrics, names, overall):
+        self.names, self.images = names, metrics.images
+        self.overall = {name: float(metrics.value(name)) for name in overall}
+        self.frequencies = metrics.positives
+        self.by_class = {
+            "AP": metrics.average_precisions(),
+            "precision": metrics.hits / np.maximum(1, metrics.given),
+            "recall": metrics.hits / np.maximum(1, metrics.positives),
+            "F1": f1(metrics.hits, metrics.given, metrics.positives),
+        }
+
+    def order(self):
+        """Classes by frequency, the most frequent first."""
+        return np.argsort(-self.frequencies, kind="mergesort")
+
+    def lines(self, decision):
+        order = self.order()
+        cut = len(order) > MOST
+        shown = [self.row(c) for c in (np.concatenate([order[:ENDS], order[-ENDS:]]) if cut else order)]
+        width = max(len(row[0]) for row in [COLUMNS, *shown])
+        lines = [f"{row[0]:{width}}" + "".join(f"  {cell:>9}" for cell in row[1:]) for row in [COLUMNS, *shown]]
+        if cut:
+            lines.insert(1 + ENDS, f"... {len(order) - 2 * ENDS} more classes: --json OUT has them all ...")
+        given = " and ".join(rule(name, value) for name, value in decision.items())
+        lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {given}, always the best"]
+        width = max(map(len, self.overall))
+        return lines + [f"{name:{width}}  {value:.4f}" for name, value in self.overall.items()]
+
+    def row(self, c):
+        figures = [column[c] for column in self.by_class.values()]
+        return [self.names[c], str(self.frequencies[c])] + ["-" if np.isnan(x) else f"{x:.4f}" for x in figures]
+
+    def all(self):
+        """What goes into the JSON file: average precision is null for a class without images."""
+        keys = {"AP": "average_precision", "precision": "precision", "recall": "recall", "F1": "f1"}
+        classes = [
+            dict(
+                {"name": self.names[c], "index": int(c), "images": int(self.frequencies[c])},
+                **{key: number(self.by_class[name][c]) for name, key in keys.items()},
+            )
+            for c in self.order()
+        ]
+        return {"images": self.images, "metrics": self.overall, "classes": classes}
+
+
+def rule(name, value):
+    return f"scores >= {value:.4g}" if name == "threshold" else f"the {value} highest scores"
+
+
+def number(value):
+    return None if np.isnan(value) else float(value)
