@@ -14,8 +14,10 @@ import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
 from nets import caffe_program
+from pictures import write_pictures
 
 from caffe_losses import templates
+from caffe_losses.__main__ import main
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STOCK = os.path.join(ROOT, "build", "source", "models")
@@ -110,7 +112,7 @@ def test_committed_files_are_what_the_generator_writes(net, loss):
 @pytest.mark.parametrize("net, loss", EVERY)
 def test_trains_in_the_caffe_program(net, loss, gray, color):
     folder = gray if net == "lenet" else color
-    files = templates.template(net, loss, batch=1, iter_size=1)
+    files = templates.template(net, loss, batch=1, iter_size=1, test_images=1)
     (folder / "train_val.prototxt").write_text(files["train_val.prototxt"])
     short = "max_iter: 2 test_iter: 1 test_interval: 1 test_initialization: false snapshot_after_train: false"
     solver = parsed(files["warmup_solver.prototxt"], caffe_pb2.SolverParameter)
@@ -118,6 +120,7 @@ def test_trains_in_the_caffe_program(net, loss, gray, color):
     (folder / "solver.prototxt").write_text(str(solver))
     log = caffe_program("train", "--solver", "solver.prototxt", cwd=folder).stdout
     assert "Optimization Done" in log
+    assert len(re.findall(r"Test net output #\d+: (?:mAP|hit@1) = [01]\.?\d*", log)) == 4
     losses = [float(x) for x in re.findall(r"(?:Train|Test) net output #\d+: \S*loss = (\S+)", log)]
     assert len(losses) >= 2 * (3 if net == "googlenet" else 1)
     assert np.isfinite(losses).all() and min(losses) > 0
@@ -145,7 +148,7 @@ def with_inputs(net, loss, path):
     inputs = caffe_pb2.NetParameter()
     for name, shape in [("data", [1, known.channels, known.size, known.size]), ("labels", [1, known.num_classes])]:
         inputs.layer.add(name=name, type="Input", top=[name]).input_param.shape.add().dim.extend(shape)
-    inputs.layer.extend(layer for layer in given.layer if layer.bottom)
+    inputs.layer.extend(layer for layer in given.layer if layer.bottom and layer.name != "metrics")
     path.write_text(str(inputs))
 
 
@@ -203,8 +206,30 @@ def test_warm_up_and_halvings(data, label_format, gray):
     base_lr = 0.01 * 4 / 256
     assert warmup == pytest.approx([base_lr * (0.1 + 0.9 * i / 4) for i in range(4)], rel=1e-4)
     snapshot = "lenet_softmax_iter_4.solverstate"
-    main = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
-    assert main == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
+    after = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
+    assert after == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
+
+
+@pytest.mark.parametrize("label_format", ["DENSE", "INDEX"])
+def test_lists_of_image_files(label_format, tmp_path):
+    """From a folder of pictures and a CSV, through split, to a trained and measured net."""
+    names = write_pictures(tmp_path, 20, height=30, width=40)
+    rows = [f"{name},{'round|red' if k % 2 else 'square'}\n" for k, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("path,labels\n" + "".join(rows))
+    assert main(["split", str(tmp_path / "labels.csv"), "-o", str(tmp_path / "lists"), "--test", "0.35"]) == 0
+    options = ["--lists", tmp_path / "lists", "--label-format", label_format, "--batch", 4, "--iter-size", 1]
+    options += ["--epochs", 24, "--warmup-epochs", 1, "--metrics", "hit@1", "precision@2"]
+    assert command("template", "lenet", "--loss", "softmax", "-o", tmp_path / "net", *options) == 0
+    solver = (tmp_path / "net" / "solver.prototxt").read_text()
+    assert "test_iter: 2" in solver  # 7 images, 4 at a time
+    assert "test_interval: 4" in solver  # of 13
+    caffe_program("train", "--solver", "warmup_solver.prototxt", cwd=tmp_path / "net")
+    log = caffe_program(
+        "train", "--solver", "solver.prototxt", "--snapshot", "lenet_softmax_iter_4.solverstate", cwd=tmp_path / "net"
+    ).stdout
+    measured = [float(value) for value in re.findall(r"Test net output #\d+: hit@1 = (\S+)", log)]
+    assert len(measured) == 24
+    assert all(abs(value * 7 - round(value * 7)) < 1e-4 for value in measured)  # printed to 6 digits
 
 
 def rates(folder, *arguments):

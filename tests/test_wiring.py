@@ -400,8 +400,8 @@ def test_label_sources():
     train = image.replace("{0}", "TRAIN")
     assert wire(train + FC + LOSS, sources=["a"])[0]["labels"].data_param.source == "a"
     assert wire(train + FC + LOSS, sources=["a", "b"])[0]["labels"].data_param.source == "a"
-    assert "give --label-source for TRAIN and for TEST" in refused(both + FC + LOSS, sources=["a"])
-    assert "give --label-source the same source twice" in refused(DATA + FC + LOSS, sources=["a", "b"])
+    assert "give a source for TRAIN and one for TEST" in refused(both + FC + LOSS, sources=["a"])
+    assert "give the same source twice" in refused(DATA + FC + LOSS, sources=["a", "b"])
     assert "makes data already" in refused(train + FC + LOSS, sources=["a"], labels="data")
     inputs = layer("data", "Input", "", "data label")
     assert "(Input) has no batch size to follow" in refused(inputs + FC + LOSS, sources=["a", "a"])

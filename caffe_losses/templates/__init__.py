@@ -1,6 +1,7 @@
 """Templates: train_val, deploy and solvers of well-known nets with our losses, as in prototxt/.
 
     caffe-losses template resnet50 --loss softmax --num-classes 17000 --label-format INDEX -o folder
+    caffe-losses template resnet50 --loss softmax --lists folder_that_caffe-losses_split_made -o folder
 
 The nets are written with Caffe's NetSpec, from their papers (see `nets`), the solvers with the recipe of
 Mahajan et al., 2018 (see `solvers`).
@@ -11,7 +12,10 @@ import math
 import os
 from collections import namedtuple
 
+from .. import losses
+from ..data import lists
 from ..wiring import deploy
+from ..wiring.metrics_layer import metrics_layers
 from .solvers import solvers
 
 Template = namedtuple("Template", "title channels size transform rate num_classes batch iter_size images test_images")
@@ -35,16 +39,26 @@ DATA = {
 }
 
 
+METRICS = "mAP", "hit@1"
+
+
 def template(net, loss, data="lmdb", label_format="DENSE", num_classes=None, batch=None, iter_size=None,
-             images=None, test_images=None, epochs=90, warmup_epochs=5):  # fmt: skip
-    """The four files of a template: {file name: text}. What is None is the net's own default."""
+             images=None, test_images=None, epochs=90, warmup_epochs=5, lists=None, metrics=METRICS):  # fmt: skip
+    """The four files of a template: {file name: text}. What is None is the net's own default.
+
+    lists    folder with classes.txt and the lists train and test of images, which are read, and tell how many there are
+    metrics  names for MultiLabelMetrics, measured on the test images
+    """
     known = TEMPLATES[net]
+    if lists:
+        data = ImageLists(lists)
+        num_classes, images, test_images = len(data.classes), data.count("train"), data.count("test")
     num_classes, batch = num_classes or known.num_classes, batch or known.batch
     iter_size, images = iter_size or known.iter_size, images or known.images
     test_images = test_images or known.test_images
     name = f"{net}_{loss}"
     warmup, main = solvers(name, known.rate, batch, iter_size, images, test_images, epochs, warmup_epochs)
-    training = train_val(net, loss, data, label_format, num_classes, batch)
+    training = train_val(net, loss, data, label_format, num_classes, batch, list(metrics), test_images)
     inference, _ = deploy(training, shapes={"data": [1, known.channels, known.size, known.size]})
     files = {
         "train_val.prototxt": text(training),
@@ -52,20 +66,42 @@ def template(net, loss, data="lmdb", label_format="DENSE", num_classes=None, bat
         "warmup_solver.prototxt": warmup,
         "solver.prototxt": main,
     }
+    if lists:
+        source = f"--lists {lists} --label-format {label_format}"
+        counts = ""
+    else:
+        source = f"--data {data} --label-format {label_format} --num-classes {num_classes}"
+        counts = f" --images {images} --test-images {test_images}"
     command = (
-        f"# caffe-losses template {net} --loss {loss} --data {data} --label-format {label_format} --num-classes "
-        f"{num_classes} \\\n#   --batch {batch} --iter-size {iter_size} --images {images} "
-        f"--test-images {test_images} --epochs {epochs} --warmup-epochs {warmup_epochs}\n"
+        f"# caffe-losses template {net} --loss {loss} {source} \\\n#   --batch {batch} --iter-size {iter_size}{counts} "
+        f"--epochs {epochs} --warmup-epochs {warmup_epochs} --metrics {' '.join(metrics)}\n"
     )
     return {file: command + body for file, body in files.items()}
 
 
-def train_val(net, loss, data, label_format, num_classes, batch):
+class ImageLists:
+    """The lists in a folder that `caffe-losses split` made."""
+
+    def __init__(self, folder):
+        self.folder = os.path.abspath(folder)
+        self.class_file = os.path.join(self.folder, "classes.txt")
+        self.classes = lists.read_classes(self.class_file)
+
+    def path(self, name):
+        """Of the list of that name, whatever its form."""
+        found = [os.path.join(self.folder, name + ending) for ending in (".csv", ".jsonl", ".txt")]
+        return next((path for path in found if os.path.exists(path)), found[0])
+
+    def count(self, name):
+        return len(lists.read(self.path(name), self.classes))
+
+
+def train_val(net, loss, data, label_format, num_classes, batch, metrics, test_images):
     """The net for training and testing, as a NetParameter."""
     import caffe
 
-    n = data_layers(net, data, batch, caffe.TRAIN)
-    tests = data_layers(net, data, batch, caffe.TEST).to_proto()
+    n = data_layers(net, data, batch, caffe.TRAIN, label_format)
+    tests = data_layers(net, data, batch, caffe.TEST, label_format).to_proto()
     count = len(n.to_proto().layer)
     for head, scores, weight in scores_of(n, net, loss, num_classes):
         # Without loss_weight, Caffe takes a Python layer for none that trains, and trains nothing.
@@ -79,10 +115,14 @@ def train_val(net, loss, data, label_format, num_classes, batch):
         )
     proto = n.to_proto()
     layers = proto.layer[:count] + list(tests.layer) + proto.layer[count:]
+    if metrics:  # of the last head, which is the net's own
+        last, options = layers[-1], {"label_format": label_format}
+        kind = getattr(losses, LOSSES[loss])
+        layers += metrics_layers(last, kind, last.bottom[0], "labels", metrics, test_images, batch, options)
     return caffe.proto.caffe_pb2.NetParameter(name=TEMPLATES[net].title, layer=layers)
 
 
-def data_layers(net, data, batch, phase):
+def data_layers(net, data, batch, phase, label_format):
     """A NetSpec with data and labels, of one phase."""
     import caffe
     from caffe import layers as L
@@ -92,6 +132,15 @@ def data_layers(net, data, batch, phase):
     where = {caffe.TRAIN: "train", caffe.TEST: "test"}[phase]
     lmdb = {"batch_size": batch, "backend": caffe.params.Data.LMDB, "include": include}
     n = caffe.NetSpec()
+    if isinstance(data, ImageLists):
+        n.data, n.labels = L.Python(
+            ntop=2,
+            module="caffe_losses.layers",
+            layer="MultiLabelImageData",
+            param_str=json.dumps(image_options(known, data, batch, phase == caffe.TRAIN, label_format)),
+            include=include,
+        )
+        return n
     if data == "hdf5":
         n.data, n.labels = L.HDF5Data(ntop=2, source=f"{where}.txt", batch_size=batch, include=include)
         return n
@@ -102,6 +151,16 @@ def data_layers(net, data, batch, phase):
     else:
         n.labels = L.HDF5Data(source=f"{where}_labels.txt", batch_size=batch, include=include)
     return n
+
+
+def image_options(known, data, batch, train, label_format):
+    """The options of MultiLabelImageData: images of 256 x 256 before the crop, as their authors had them."""
+    gray, side = known.channels == 1, known.size if known.channels == 1 else 256
+    options = {"source": data.path("train" if train else "test"), "classes": data.class_file, "batch_size": batch}
+    options.update(label_format=label_format, new_height=side, new_width=side, crop_size=known.size)
+    options.update(known.transform)
+    options.update({"color": "GRAY"} if gray else {})
+    return dict(options, shuffle=True, mirror=not gray) if train else options
 
 
 def scores_of(n, net, loss, num_classes):
@@ -150,6 +209,19 @@ def add_template(commands):
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     described = "; ".join(f"{name}: {where.format(phase='train')}" for name, where in DATA.items())
     parser.add_argument("--data", choices=DATA, default="lmdb", help=f"{described} (lmdb; the same with test)")
+    parser.add_argument(
+        "--lists",
+        metavar="FOLDER",
+        help="instead of --data: image files, from the lists that `caffe-losses split` made there, which also tell the "
+        "numbers of images and classes",
+    )
+    parser.add_argument(
+        "--metrics",
+        metavar="NAME",
+        nargs="*",
+        default=METRICS,
+        help="measured in TEST (mAP hit@1); mAP keeps 5 bytes a class and test image",
+    )
     parser.add_argument("--label-format", choices=LABEL_FORMATS, default="DENSE", help="of the labels (DENSE)")
     parser.add_argument("--num-classes", metavar="N", type=positive, help="(1000; lenet: 10)")
     parser.add_argument("--batch", metavar="N", type=positive, help="images at a time (32; caffenet, lenet: 64)")

@@ -8,8 +8,11 @@
 """
 
 import json
+import os
 
-from .. import losses
+from .. import losses, metrics, params
+from ..data.lists import read as read_list
+from ..data.lists import read_classes
 from .check import check
 from .deploy import deploy
 from .net import read, write
@@ -37,6 +40,20 @@ def add_wire(commands):
         nargs="+",
         help="read the labels from here, in TRAIN and in TEST: an LMDB, or a .txt list of HDF5 files",
     )
+    parser.add_argument(
+        "--image-list",
+        metavar="LIST",
+        nargs="+",
+        help="read images and labels from lists, in TRAIN and in TEST, with MultiLabelImageData",
+    )
+    parser.add_argument(
+        "--classes", metavar="FILE", help="class names of the lists, one a line; tells --num-classes too"
+    )
+    parser.add_argument("--resize", metavar="H,W", help="resize the lists' images to this before they are cropped")
+    parser.add_argument(
+        "--metrics", metavar="NAME", nargs="+", help="measure in TEST, with MultiLabelMetrics: mAP, hit@1"
+    )
+    parser.add_argument("--test-images", metavar="N", type=int, help="of the test set (for --metrics; of its list)")
     parser.add_argument("--head", metavar="NAME", action="append", help="only this loss layer; may be repeated")
     parser.add_argument("--check", action="store_true", help="load the result in Caffe")
     add_shape(parser)
@@ -46,21 +63,57 @@ def add_wire(commands):
 def run_wire(options):
     if options.num_classes is not None and options.num_classes < 1:
         raise ValueError(f"--num-classes: expected a number >= 1, got {options.num_classes}")
-    if len(options.label_source or []) > 2:
-        raise ValueError(f"--label-source: expected one or two, got {len(options.label_source)}")
+    for name, given in (("--label-source", options.label_source), ("--image-list", options.image_list)):
+        if len(given or []) > 2:
+            raise ValueError(f"{name}: expected one or two, got {len(given)}")
+    lists, num_classes = given_lists(options)
     shapes = given_shapes(options.shape)
     net, upgraded = read(options.net)
     wired, lines = wire(
         net,
         options.loss,
         given_params(options.param),
-        options.num_classes,
+        num_classes,
         options.labels,
         options.label_source,
         options.head,
+        lists,
+        given_metrics(options),
     )
     print("\n".join(upgrade_line(upgraded) + lines))
     return finish(wired, options, shapes)
+
+
+def given_lists(options):
+    """What `wire` takes as lists, or None; and the number of classes."""
+    if not options.image_list:
+        if options.classes or options.resize:
+            raise ValueError("--classes and --resize are of lists; give --image-list TRAIN TEST")
+        return None, options.num_classes
+    if options.label_source:
+        raise ValueError("--image-list has the labels too; leave --label-source out")
+    if not (options.classes or options.num_classes):
+        raise ValueError("--image-list: expected the names of the classes with --classes FILE, or --num-classes N")
+    resize = given_shapes([options.resize])[None] if options.resize else None
+    if resize and len(resize) != 2:
+        raise ValueError(f"--resize: expected H,W, got {options.resize}")
+    named = len(read_classes(options.classes)) if options.classes else options.num_classes
+    if options.num_classes not in (None, named):
+        raise ValueError(f"--num-classes {options.num_classes}: {options.classes} has {named} names")
+    return (options.image_list, options.classes or options.num_classes, resize), named
+
+
+def given_metrics(options):
+    """What `wire` takes as metrics, or None."""
+    if not options.metrics:
+        return None
+    params.checked("MultiLabelMetrics", metrics.OPTIONS[:1], {"metrics": options.metrics})
+    images = options.test_images
+    if images is None and options.image_list and os.path.exists(options.image_list[-1]):
+        images = len(read_list(options.image_list[-1], options.classes and read_classes(options.classes)))
+    if images is None or images < 1:
+        raise ValueError(f"--metrics: expected the images of the test set with --test-images N, got {images}")
+    return options.metrics, images
 
 
 def add_deploy(commands):

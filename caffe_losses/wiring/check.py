@@ -8,7 +8,7 @@ import tempfile
 
 from .. import params
 from .deploy import known_shape
-from .net import PHASES, is_ours, kind, last_line, views, write
+from .net import PHASES, image_options, is_ours, kind, last_line, views, write
 
 LOAD = """
 import json, os, sys
@@ -61,6 +61,8 @@ def missing(layers):
         for param in (layer.data_param, layer.hdf5_data_param, layer.image_data_param, layer.window_data_param):
             named += [param.source] if param.source else []
         named += [layer.transform_param.mean_file] if layer.transform_param.mean_file else []
+        said = image_options(layer) or {}
+        named += [said[key] for key in ("source", "classes", "mean_file") if isinstance(said.get(key), str)]
     return [name for name in named if not os.path.exists(name)]
 
 

@@ -1,7 +1,10 @@
 """Makes the net for inference of a net for training: Input for data, probabilities for the loss."""
 
+import numpy as np
+
 from .. import losses, params
-from .net import LABEL_LOSSES, copies, is_loss, is_ours, kind, views, weight
+from ..data import TRANSFORM_OPTIONS, Transform
+from .net import LABEL_LOSSES, copies, image_options, is_loss, is_ours, kind, views, weight
 
 
 def deploy(net, heads=None, shapes=None):
@@ -104,7 +107,7 @@ def input_layers(kept, shapes, lines):
         shape = shapes.get(top, shapes.get(None)) or known_shape(layer, top)
         one = type(layer)(name=top, type="Input", top=[top])
         one.input_param.shape.add().dim.extend(shape)
-        lines.append(f"{top}: {layer.type} -> Input {' x '.join(map(str, shape))}{prepared(layer)}")
+        lines.append(f"{top}: {kind(layer)} -> Input {' x '.join(map(str, shape))}{prepared(layer)}")
         inputs.append(one)
     return inputs
 
@@ -115,6 +118,9 @@ def known_shape(layer, top):
     gray = transform.force_gray or len(transform.mean_value) == 1 or (layer.type == "ImageData" and not image.is_color)
     channels = 1 if gray else 3
     place = list(layer.top).index(top)
+    ours = image_options(layer)
+    if ours is not None and place == 0 and shape_of_images(ours):
+        return [1, *shape_of_images(ours)]
     if layer.type in ("Input", "DummyData"):
         given = layer.input_param.shape if layer.type == "Input" else layer.dummy_data_param.shape
         if given:
@@ -130,12 +136,20 @@ def known_shape(layer, top):
     )
 
 
+def shape_of_images(options):
+    """(channels, height, width) that MultiLabelImageData gives, or None if that is the files'."""
+    known = {option.name for option in TRANSFORM_OPTIONS} - {"mean_file"}
+    return Transform(**{name: options[name] for name in options if name in known}).shape()
+
+
 def prepared(layer):
     """What the data layer did to an image besides cropping: the user's to do before an Input."""
-    transform = layer.transform_param
-    done = [f"minus {', '.join(f'{mean:g}' for mean in transform.mean_value)}"] if transform.mean_value else []
-    done += [f"minus {transform.mean_file}"] if transform.mean_file else []
-    done += [f"times {transform.scale:g}"] if transform.scale != 1 else []
+    transform, ours = layer.transform_param, image_options(layer) or {}
+    means, scale = np.ravel(ours.get("mean_value") or transform.mean_value), ours.get("scale", transform.scale)
+    file = ours.get("mean_file") or transform.mean_file
+    done = [f"minus {', '.join(f'{mean:g}' for mean in means)}"] if len(means) else []
+    done += [f"minus {file}"] if file else []
+    done += [f"times {scale:g}"] if scale != 1 else []
     return f"; give it images {' and '.join(done)}" if done else ""
 
 

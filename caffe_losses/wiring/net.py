@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from .. import losses
+from .. import losses, params
 
 PHASES = "TRAIN", "TEST"
 OURS = "caffe_losses.layers"
@@ -173,11 +173,23 @@ def is_loss(layer):
     return kind in LABEL_LOSSES or is_ours(layer) or kind.endswith("Loss") or any(layer.loss_weight)
 
 
+def is_ours_called(layer, name):
+    return layer.type == "Python" and layer.python_param.module == OURS and layer.python_param.layer == name
+
+
+def image_options(layer):
+    """The options of a MultiLabelImageData layer; None for any other."""
+    if not is_ours_called(layer, "MultiLabelImageData"):
+        return None
+    return params.parse("MultiLabelImageData", layer.python_param.param_str)
+
+
 def kind(layer):
     """What a layer is, for a report."""
     if layer.type != "Python":
         return layer.type
-    return layer.python_param.layer if is_ours(layer) else f"{layer.python_param.module}.{layer.python_param.layer}"
+    known = layer.python_param.module == OURS
+    return layer.python_param.layer if known else f"{layer.python_param.module}.{layer.python_param.layer}"
 
 
 def weight(layer):

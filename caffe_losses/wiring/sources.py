@@ -12,10 +12,7 @@ def add_sources(wiring, heads, labels, sources):
     makers = [layer for layer in wiring.layers if labels in layer.top]
     if makers and (labels not in old or labels in others):
         raise ValueError(f"layer {makers[0].name} makes {labels} already; give --labels another name, or no source")
-    partners = [layer for layer in wiring.layers if not layer.bottom and old & set(layer.top)]
-    if not partners:
-        raise ValueError(f"no data layer makes {', '.join(sorted(old))}; add a layer for the labels by hand")
-    for partner in partners:
+    for partner in label_makers(wiring, heads):
         keep_in_step(wiring, partner)
         added = [label_layer(wiring, partner, labels, source_for(wiring, partner, sources))]
         for blob in old - others:
@@ -25,12 +22,21 @@ def add_sources(wiring, heads, labels, sources):
         wiring.layers[place:place] = added
 
 
+def label_makers(wiring, heads):
+    """The data layers that make the heads' labels."""
+    old = {head.bottom[1] for head in heads}
+    makers = [layer for layer in wiring.layers if not layer.bottom and old & set(layer.top)]
+    if not makers:
+        raise ValueError(f"no data layer makes {', '.join(sorted(old))}; add a layer for the labels by hand")
+    return makers
+
+
 def source_for(wiring, partner, sources):
     phases = [k for k, phase in enumerate(PHASES) if wiring.view(phase).has(partner)]
     if len(sources) != len(PHASES) and phases != [0]:
-        raise ValueError(f"layer {partner.name} reads for the TEST phase; give --label-source for TRAIN and for TEST")
+        raise ValueError(f"layer {partner.name} reads for the TEST phase; give a source for TRAIN and one for TEST")
     if len(phases) > 1 and len(set(sources)) > 1:
-        raise ValueError(f"layer {partner.name} reads for both phases; give --label-source the same source twice")
+        raise ValueError(f"layer {partner.name} reads for both phases; give the same source twice")
     return sources[phases[0] if phases else 0]
 
 

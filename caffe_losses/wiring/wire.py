@@ -6,6 +6,8 @@ What cannot be understood is refused, with a ValueError of one line; what is don
 import json
 
 from .. import losses, params
+from .lists import add_lists
+from .metrics_layer import add_metrics
 from .net import LABEL_LOSSES, LEARNED, OURS, View, copies, is_loss, is_ours, kind, views, weight
 from .sources import add_sources
 
@@ -15,18 +17,22 @@ ACTIVATIONS = {getattr(losses, name).activation for name in losses.__all__} - {N
 CLASS_AXIS = 1
 
 
-def wire(net, loss, options=None, num_classes=None, labels=None, sources=None, heads=None):
+def wire(net, loss, options=None, num_classes=None, labels=None, sources=None, heads=None, lists=None, metrics=None):
     """The rewired net, and what was changed in it, a line each.
 
     loss         name of one of `caffe_losses.losses`
     options      its parameters; what the old loss says of axis, ignore_label and normalization is kept
     num_classes  outputs of the last InnerProduct or Convolution below each loss; None: as they are
-    labels       the blob with the labels; None: the one that the loss has, or "labels" if `sources` are given
+    labels       the blob with the labels; None: the one that the loss has, or "labels" if there are new sources
     sources      where to read the labels, in TRAIN and in TEST: an LMDB, or a .txt list of HDF5 files
     heads        names of the loss layers to replace; None: all that compare with labels
+    lists        (sources, classes, resize), as `lists.add_lists` takes them, to read images and labels from
+    metrics      (names, images of the test set) of MultiLabelMetrics, to be measured in TEST
     """
     wiring = Wiring(net, getattr(losses, loss), options or {}, num_classes)
-    wiring.rewire(heads or [], labels or ("labels" if sources else None), sources or [])
+    replaced = wiring.rewire(heads or [], labels or ("labels" if sources or lists else None), sources, lists)
+    if metrics:
+        add_metrics(wiring, replaced, *metrics)
     wired = type(net)()
     wired.CopyFrom(net)
     del wired.layer[:]
@@ -58,7 +64,11 @@ class Wiring:
     def taken(self, blob):
         return any(blob in layer.bottom for layer in self.layers)
 
-    def rewire(self, names, labels, sources):
+    def taken_by_others(self, blob, heads):
+        return any(blob in layer.bottom for layer in self.layers if not any(layer is head for head in heads))
+
+    def rewire(self, names, labels, sources, lists):
+        """Replace the losses; returns them."""
         heads = self.heads(names)
         for _, head in heads:
             self.drop_accuracies(head)
@@ -66,10 +76,14 @@ class Wiring:
             self.take_scores(self.view(phase), head)
             self.resize(self.view(phase), head)
             self.replace(head)
+        found = [head for _, head in heads]
         if sources:
-            add_sources(self, [head for _, head in heads], labels, sources)
-        for _, head in heads:
+            add_sources(self, found, labels, sources)
+        if lists:
+            add_lists(self, found, labels, *lists)
+        for head in found:
             self.take_labels(head, labels or head.bottom[1])
+        return found
 
     # Which losses
 

@@ -1,0 +1,98 @@
+"""The emoji example, in a copy of its folder: its tags and split, and the whole of it with a tiny budget."""
+
+import csv
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """(folder, what run.py prints) after 20 iterations with the softmax loss."""
+    folder = str(tmp_path_factory.mktemp("examples") / "emoji")
+    shutil.copytree(os.path.join(ROOT, "examples", "emoji"), folder, ignore=shutil.ignore_patterns("work"))
+    done = subprocess.run(
+        [sys.executable, os.path.join(folder, "run.py"), "--iterations", "20", "--losses", "softmax"],
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout
+
+
+def rows(folder, part):
+    with open(os.path.join(folder, "work", "seed1", f"{part}.csv"), newline="") as file:
+        return [(row["path"], row["labels"].split()) for row in csv.DictReader(file)]
+
+
+def test_it_prints_the_figures_and_draws_the_pictures(run):
+    folder, printed = run
+    plain, resampled = re.findall(r"\| softmax.*", printed)
+    assert "resampled" in resampled
+    for row in (plain, resampled):
+        figures = [float(figure) for figure in re.findall(r"\d\.\d+", row)]
+        assert len(figures) == 3
+        assert all(0 < figure < 1 for figure in figures)
+    for picture in ("comparison.png", "contact_sheet.png"):
+        with open(os.path.join(folder, "work", picture), "rb") as png:
+            assert png.read(4) == b"\x89PNG"
+
+
+def test_the_log_has_the_metrics_too(run):
+    folder, _ = run
+    (log,) = [
+        os.path.join(at, name)
+        for at, _, names in os.walk(os.path.join(folder, "work"))
+        for name in names
+        if name.endswith(".log") and "resampled" not in name
+    ]
+    with open(log) as lines:
+        text = lines.read()
+    for metric in ("mAP", "hit@1", "precision@2"):
+        assert re.search(rf"Iteration 20, Testing net[\s\S]*output #\d+: {metric} = 0\.\d", text)
+
+
+def test_a_second_run_trains_nothing_anew(run):
+    folder, printed = run
+    again = subprocess.run(
+        [sys.executable, os.path.join(folder, "run.py"), "--iterations", "20", "--losses", "softmax"],
+        capture_output=True,
+        text=True,
+    )
+    assert again.stdout == printed
+    assert "iterations" not in again.stderr
+
+
+def test_the_parts_share_no_picture_and_both_have_each_tag_twice(run):
+    train, test = (rows(run[0], part) for part in ("train", "test"))
+    assert not {path for path, _ in train} & {path for path, _ in test}
+    counts = [[tag for _, tags in part for tag in tags] for part in (train, test)]
+    assert set(counts[0]) == set(counts[1])
+    for tag in set(counts[0]):
+        assert min(part.count(tag) for part in counts) >= 2
+        assert sum(part.count(tag) for part in counts) >= 10
+
+
+def test_tags_are_the_words_of_the_unicode_name(run):
+    tags = {os.path.basename(path): set(words) for part in ("train", "test") for path, words in rows(run[0], part)}
+    assert tags["1F63B.png"] == {"smiling", "cat", "face", "heart", "eyes"} & set().union(*tags.values())
+    assert "1F1E9-1F1EA.png" not in tags  # a flag
+    assert not [name for name in tags if "1F3FD" in name]  # a skin tone
+    assert tags["1F6B6-200D-2640-FE0F.png"] == {"female"}  # a pedestrian, in a sequence
+
+
+def test_all_files_of_the_readme_are_there():
+    folder = os.path.join(ROOT, "examples", "emoji")
+    with open(os.path.join(folder, "README.md"), encoding="utf-8") as readme:
+        text = readme.read()
+    named = re.findall(r"`([a-z_]+\.(?:py|prototxt|json|png))`|\]\(([a-z_]+\.png)\)", text)
+    assert len(named) > 8
+    for name in (a or b for a, b in named):
+        assert os.path.exists(os.path.join(folder, name)), name
