@@ -9,9 +9,9 @@ def picture(k, height=12, width=16, channels=3):
     return np.random.RandomState(k).randint(0, 256, (height, width, channels)).astype(np.uint8)
 
 
-def write_pictures(folder, count, **size):
-    """count PNG files in the folder, which are kept to the bit; their names."""
-    names = [f"{k}.png" for k in range(count)]
+def write_pictures(folder, count, ending="png", **size):
+    """count files in the folder, as PNG kept to the bit; their names."""
+    names = [f"{k}.{ending}" for k in range(count)]
     for k, name in enumerate(names):
         cv2.imwrite(str(folder / name), picture(k, **size))
     return names

@@ -4,12 +4,17 @@ import json
 import os
 import re
 import shlex
+import subprocess
 
+import caffe
 import pytest
-from nets import input_layer, net
+from nets import CAFFE, input_layer, net
+from pictures import write_pictures
 
-from caffe_losses import losses
+from caffe_losses import data, losses, metrics
 from caffe_losses.__main__ import main
+from caffe_losses.data.batches import REQUIRED
+from caffe_losses.layers.metrics import PASS_OPTIONS
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
@@ -20,7 +25,15 @@ def fenced(language):
     return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("text", fenced("protobuf"))
+def blocks(*layers):
+    """The prototxt blocks of these layers, or of all but these."""
+    return [text for text in fenced("protobuf") if any(layer in text for layer in layers)]
+
+
+AROUND = "MultiLabelImageData", "MultiLabelMetrics"
+
+
+@pytest.mark.parametrize("text", [text for text in fenced("protobuf") if text not in blocks(*AROUND)])
 def test_prototxt_blocks_train(text):
     bottoms = sorted(set(re.findall('bottom: "(.*?)"', text)))
     shapes = {"scores": (4, 5), "labels": (4, 5), "indices": (4, 3), "weights": (4,)}
@@ -32,6 +45,30 @@ def test_prototxt_blocks_train(text):
     assert one.forward()["loss"] > 0
     one.backward()
     assert one.blobs["scores"].diff.any()
+
+
+@pytest.mark.parametrize("text", blocks("MultiLabelImageData"))
+def test_the_data_layer_reads(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    write_pictures(tmp_path / "lists", 2)
+    (tmp_path / "lists" / "train.csv").write_text("path,labels\n0.png,sea|dog\n1.png,sea\n")
+    (tmp_path / "lists" / "classes.txt").write_text("dog\nsea\n")
+    one = net(text)
+    one.forward()
+    assert one.blobs["data"].data.shape == (32, 3, 224, 224)
+    assert one.blobs["labels"].data.sum() == 48
+
+
+@pytest.mark.parametrize("text", blocks("MultiLabelMetrics"))
+def test_the_metrics_layer_measures(text):
+    one = net(input_layer("scores", (32, 6)) + input_layer("labels", (32, 6)) + text, caffe.TEST)
+    one.blobs["scores"].data[:, 2] = one.blobs["labels"].data[:, 2] = 1
+    for _ in range(79):
+        found = one.forward()
+    assert {name: value / 79 for name, value in found.items()} == pytest.approx(
+        {"mAP": 1, "hit@1": 1, "precision@5": 0.2}
+    )
 
 
 @pytest.mark.parametrize("text", fenced("python"))
@@ -52,6 +89,13 @@ def test_the_table_has_every_parameter_with_its_domain_default_and_meaning():
         assert cells[0] == option.domain
         assert f"`{json.dumps(option.default)}`" in cells[1], (name, option.name, cells[1])
         assert cells[2] == option.meaning
+
+
+@pytest.mark.parametrize("option", [*data.OPTIONS, *metrics.OPTIONS, *PASS_OPTIONS], ids=lambda option: option.name)
+def test_the_tables_of_data_and_metrics_too(option):
+    required = option.name in (*REQUIRED, "test_iter")
+    default = "required" if required else f"`{json.dumps(option.default)}`"
+    assert f"| `{option.name}` | {option.domain} | {default} | {option.meaning} |" in README.splitlines()
 
 
 def test_the_table_of_layers_has_them_all():
@@ -98,9 +142,27 @@ def test_two_commands_from_a_single_label_net_to_hashtags(tmp_path, monkeypatch,
     assert net(text).forward()["prob"].shape == (1, 17000)
 
 
+def test_from_a_folder_of_pictures_to_a_measured_net(tmp_path):
+    """As a newcomer does it, but with a smaller net."""
+    (script,) = [text for text in fenced("sh") if "caffe-losses split" in text]
+    (tmp_path / "beach").mkdir()
+    names = write_pictures(tmp_path / "beach", 40, ending="jpg")
+    rows = [f"beach/{name},{'sea|sunset' if k % 2 else 'dog'}\n" for k, name in enumerate(names)]
+    (tmp_path / "labels.csv").write_text("path,labels\n" + "".join(rows))
+    script = script.replace("mobilenet", "lenet")
+    environment = dict(os.environ, PATH=os.path.dirname(CAFFE) + os.pathsep + os.environ["PATH"], GLOG_minloglevel="0")
+    command = ["bash", "-euc", script]
+    done = subprocess.run(command, cwd=str(tmp_path), env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lists/train.csv: 36 images" in done.stdout
+    assert re.search(r"^\.\./beach/1\.jpg +\w+ 0\.\d+", done.stdout, re.MULTILINE)
+    assert json.loads((tmp_path / "net" / "figures.json").read_text())["images"] == 4
+    assert all((tmp_path / "net" / name).stat().st_size > 10000 for name in ("curves.png", "figures.png"))
+
+
 def test_template_command(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (template,) = commands("template")
+    (template,) = [words for words in commands("template") if "--lists" not in words]
     assert main(template) == 0
     assert "17000" in (tmp_path / template[-1] / "train_val.prototxt").read_text()
 
