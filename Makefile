@@ -5,6 +5,7 @@
 # make truth      compares the losses with PyTorch (which it installs)
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
+# make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make lint       ruff
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
@@ -46,6 +47,11 @@ bench: all
 bench-check: all
 	$(run)python benchmarks/bench.py --check
 
+bench-images: all
+	CAFFE_BUILD=build/opencv docker/install-caffe build/opencv/venv -DOPENCV=ON
+	build/opencv/venv/bin/pip install -q --disable-pip-version-check -e '.[data]'
+	build/opencv/venv/bin/python benchmarks/images.py
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -53,4 +59,4 @@ lint: all
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-oldest truth fuzz bench bench-check lint clean
+.PHONY: all example test test-oldest truth fuzz bench bench-check bench-images lint clean
