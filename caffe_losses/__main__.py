@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import gradcheck, templates, wiring
+from . import gradcheck, parallel, templates, wiring
 
 
 def main(arguments=None):
@@ -14,6 +14,7 @@ def main(arguments=None):
     templates.add_template(commands)
     wiring.add_wire(commands)
     wiring.add_deploy(commands)
+    parallel.add_train(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

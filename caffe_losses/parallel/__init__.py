@@ -1,0 +1,77 @@
+"""Training on one process, on several, and on several machines, of nets with Python layers, which `caffe train --gpu 0,1` refuses.
+
+    caffe-losses train --solver solver.prototxt
+    mpirun -n 4 caffe-losses train --solver solver.prototxt --snapshot net_iter_1000.solverstate
+
+Data-parallel and synchronous (Goyal et al., 2017, arXiv 1706.02677): each rank computes the gradient of its own batch, the ranks
+average them, and all make the same update. N ranks with a batch of B are one process with a batch of N B.
+"""
+
+import math
+import sys
+
+from . import comm as communication
+from . import devices, faults
+
+
+def add_train(commands):
+    parser = commands.add_parser(
+        "train",
+        help="train a solver; under mpirun, on as many processes",
+        description="Train as `caffe train` does, with any solver; under mpirun -n N, on N processes whose gradients are averaged. "
+        "Exit 0: trained; 2: an argument or a file is wrong; 130, 143: stopped by SIGINT or SIGTERM, after a snapshot.",
+    )
+    parser.add_argument("--solver", metavar="FILE", required=True, help="solver prototxt")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--weights", metavar="FILES", help="start from these .caffemodel files, separated by commas")
+    start.add_argument("--snapshot", metavar="FILE", help="go on from this .solverstate")
+    parser.add_argument("--gpu", metavar="LIST", help="device numbers, e.g. 0,1,2,3: a process for each")
+    parser.add_argument("--scale-lr", action="store_true", help="multiply base_lr by the number of processes")
+    parser.add_argument("--warmup", metavar="N", type=whole, default=0, help="iterations of linear warm-up to base_lr (0)")
+    parser.add_argument("--warmup-lr", metavar="RATE", type=rate, help="base_lr that the warm-up starts from (a tenth)")
+    parser.set_defaults(run=run_train)
+
+
+def whole(text):
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
+def rate(text):
+    if not 0 <= float(text) < math.inf:
+        raise ValueError
+    return float(text)
+
+
+def run_train(options):
+    gpus = devices.gpu_list(options.gpu) if options.gpu else []
+    if len(gpus) > 1 and communication.launched_size() == 1:
+        devices.start_processes(gpus, sys.argv[2:])
+    try:
+        comm = communication.connect()
+    except ValueError:
+        if communication.launched_rank() == 0:
+            raise
+        return 2
+    return run(options, comm)
+
+
+def run(options, comm):
+    """Train as one rank; of what all ranks find wrong, rank 0 tells."""
+    from . import trainer
+
+    if comm.size == 1:
+        trainer.log_level(comm)
+        return trainer.Trainer(options, comm).run()
+    if comm.rank == 0:
+        faults.watch_signals(comm)
+    try:
+        trainer.log_level(comm)
+        return trainer.Trainer(options, comm).run()
+    except trainer.Refused:
+        if comm.rank == 0:
+            raise
+        return 2
+    except Exception as error:
+        return faults.end_all(comm, error)
