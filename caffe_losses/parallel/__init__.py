@@ -61,13 +61,12 @@ def run(options, comm):
     """Train as one rank; of what all ranks find wrong, rank 0 tells."""
     from . import trainer
 
+    faults.log_to_stderr(comm)
     if comm.size == 1:
-        trainer.log_level(comm)
         return trainer.Trainer(options, comm).run()
     if comm.rank == 0:
         faults.watch_signals(comm)
     try:
-        trainer.log_level(comm)
         return trainer.Trainer(options, comm).run()
     except trainer.Refused:
         if comm.rank == 0:

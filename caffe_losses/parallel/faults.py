@@ -41,6 +41,15 @@ class Stop:
             raise Interrupted(self.number)
 
 
+def log_to_stderr(comm):
+    """Caffe's log goes to stderr; of the ranks other than 0, errors do."""
+    import caffe
+
+    level = int(os.environ.get("GLOG_minloglevel", 0))
+    caffe.init_log(level if comm.rank == 0 else max(level, 2), True)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # glog would print a stack trace
+
+
 def say(text):
     """A line of its own, also amid other ranks' output."""
     os.write(2, f"caffe-losses: {text}\n".encode())

@@ -1,7 +1,6 @@
 """One rank's training: set-up, the solver's own loop, and what hangs on it."""
 
 import contextlib
-import os
 
 from .. import reduction
 from . import devices, faults, reduce, snapshots
@@ -168,11 +167,3 @@ class Trainer:
         after = f"; go on with --snapshot {self.snapshots.written}" if self.snapshots.written else ""
         faults.say(f"{signal} at iteration {self.solver.iter}{after}")
         return 128 + signal.number
-
-
-def log_level(comm):
-    """Caffe's log goes to stderr on rank 0; of the others, errors do."""
-    import caffe
-
-    level = int(os.environ.get("GLOG_minloglevel", 0))
-    caffe.init_log(level if comm.rank == 0 else max(level, 2), True)
