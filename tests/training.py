@@ -15,6 +15,7 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "GLOG_minloglevel"},
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than cores
     "OPENBLAS_NUM_THREADS": "1",
 }
 DATA = """

@@ -43,6 +43,7 @@ class Stop:
 
 def log_to_stderr(comm):
     """Caffe's log goes to stderr; of the ranks other than 0, errors do."""
+    os.environ.setdefault("GLOG_log_year_in_prefix", "0")  # with a year, Caffe's parse_log.py does not read it
     import caffe
 
     level = int(os.environ.get("GLOG_minloglevel", 0))
