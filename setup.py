@@ -9,6 +9,7 @@ with open("README.md", encoding="utf-8") as readme:
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
+    "mpi": ["mpi4py"],
     "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
 }

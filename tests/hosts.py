@@ -1,9 +1,9 @@
-"""Two hosts on this machine: network namespaces with their own names and addresses, which reach each other over TCP only.
+"""Two hosts on this machine: network namespaces with names and addresses, which reach each other over TCP only.
 
     sudo python tests/hosts.py
 
-trains on both and compares the weights with one process's. Then host b is kept from host a's snapshots, as if it had its own
-disk, and training goes on from one. Needs root.
+trains on both and compares the weights with one process's. Then host b is kept from host a's snapshots, as if
+it had its own disk, and training goes on from one. Needs root.
 """
 
 import contextlib
@@ -35,6 +35,7 @@ def run(*command):
 def two_hosts(rate=None):
     """Namespaces joined by a cable, of `rate` (as tc writes it: 1gbit) in each direction."""
     ends = "caffe-veth-a", "caffe-veth-b"
+    remove_hosts()  # of a run that was killed
     try:
         for name in NAMES:
             run("ip", "netns", "add", name)
@@ -45,12 +46,16 @@ def two_hosts(rate=None):
             run("ip", "-n", name, "link", "set", end, "up")
             run("ip", "-n", name, "link", "set", "lo", "up")
             if rate:
-                limit = ("tbf", "rate", rate, "burst", "256kb", "latency", "20ms")
+                limit = ("tbf", "rate", rate, "burst", "64kb", "latency", "20ms")
                 run("tc", "-n", name, "qdisc", "add", "dev", end, "root", *limit)
         yield
     finally:
-        for name in NAMES:
-            subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
+        remove_hosts()
+
+
+def remove_hosts():
+    for name in NAMES:
+        subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
 
 
 def mpirun_from_a(folder, hide=None):
@@ -59,12 +64,34 @@ def mpirun_from_a(folder, hide=None):
     agent.write_text(AGENT.format(name=NAMES[1], hide=f"mount -t tmpfs none {hide};" if hide else ""))
     agent.chmod(0o755)
     hosts = ",".join(f"{address}:1" for address in ADDRESSES)
-    return [*TCP, "--mca", "plm_rsh_agent", str(agent), "--mca", "oob_tcp_if_include", "10.213.77.0/24", "--host", hosts]
+    return [
+        *TCP,
+        "--mca",
+        "plm_rsh_agent",
+        str(agent),
+        "--mca",
+        "oob_tcp_if_include",
+        "10.213.77.0/24",
+        "--host",
+        hosts,
+    ]
 
 
 def on_a(command):
     """A command, run on host a."""
-    return ["ip", "netns", "exec", NAMES[0], "unshare", "-u", "sh", "-c", f'hostname {NAMES[0]}; exec "$@"', "sh", *command]
+    return [
+        "ip",
+        "netns",
+        "exec",
+        NAMES[0],
+        "unshare",
+        "-u",
+        "sh",
+        "-c",
+        f'hostname {NAMES[0]}; exec "$@"',
+        "sh",
+        *command,
+    ]
 
 
 def sent_bytes():
@@ -86,7 +113,10 @@ def compare(folder):
         options = mpirun_from_a(folder)
         train(2, solver, mpirun=options)
         sent = sent_bytes() - before
-        expected, found = weights(folder / "one_iter_100.caffemodel"), weights(folder / "disk" / "two_iter_100.caffemodel")
+        expected, found = (
+            weights(folder / "one_iter_100.caffemodel"),
+            weights(folder / "disk" / "two_iter_100.caffemodel"),
+        )
         worst = max(np.abs(found[key] - expected[key]).max() for key in expected)
         gradients = 4 * sum(array.size for array in found.values())
         print(f"100 iterations on 2 hosts: weights within {worst:.1e} of one process's")

@@ -2,8 +2,9 @@
 
     python tests/kills.py [KILLS [SEED]]
 
-It writes a snapshot every other iteration, so that most kills hit it writing. After each kill, every solver state there is has to be
-whole, with the weights that belong to it; none that was ever seen may be gone; and the next training has to go on from the last.
+It writes a snapshot every other iteration, so that many kills hit it writing. After each kill, the solver states have
+to be whole, with the weights that belong to them; none that was ever seen may be gone; and the next training has to
+go on from the last.
 """
 
 import os
@@ -17,16 +18,11 @@ import time
 from pathlib import Path
 
 import caffe
-from training import BODY, ENVIRONMENT, command, write_data, write_net, write_solver
+from training import BODY, ENVIRONMENT, command, ranks_of, write_data, write_net, write_solver
 
 from caffe_losses.parallel import snapshots
 
 WIDE = BODY.replace("num_output: 16", "num_output: 20000")  # 1.4 MB of weights
-
-
-def ranks_of(job):
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(job.pid)], stdout=subprocess.PIPE, text=True).stdout
-    return sorted(int(number) for number in found.split())
 
 
 def states(folder):
@@ -88,7 +84,7 @@ def kill_at_random(folder, kills, seed=0, say=lambda line: None):
         assert job.wait(timeout=10) == 137
         interrupted += bool(list((folder / "net.writing").glob("*")))
         found = states(folder)
-        assert seen <= set(found), "lost: {}".format(seen - set(found))
+        assert seen <= set(found), f"lost: {seen - set(found)}"
         seen = set(found)
         for iteration in sorted(seen)[-3:]:
             check(folder, found[iteration], iteration)

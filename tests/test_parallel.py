@@ -1,10 +1,12 @@
 """caffe-losses train on one process and on two, in real Caffe and Open MPI."""
 
+import argparse
 import importlib.util
 import os
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import caffe
 import numpy as np
@@ -18,6 +20,7 @@ from training import (
     LOSS,
     SOFTMAX,
     command,
+    ranks_of,
     train,
     weights,
     write_data,
@@ -25,12 +28,13 @@ from training import (
     write_solver,
 )
 
+from caffe_losses import parallel
 from caffe_losses.parallel import comm, devices, reduce, snapshots, solver
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get("CAFFE_BUILD", os.path.join(ROOT, "build"))
 
-# Float rounding: 100 sums of two halves of a batch, in another order than the sum of the whole batch, of weights about 1.
+# Float rounding, of weights about 1: 100 sums of two halves of a batch, where one process sums the whole batch.
 ROUNDING = 1e-5
 
 SOLVERS = {
@@ -81,12 +85,15 @@ def test_iter_size(folder):
     assert_equal(two, one)
 
 
-SHARED = BODY.replace('bottom: "fc1" top: "scores"', 'bottom: "fc1" top: "fc2"') + """
+SHARED = (
+    BODY.replace('bottom: "fc1" top: "scores"', 'bottom: "fc1" top: "fc2"')
+    + """
 layer { name: "again" type: "InnerProduct" bottom: "fc2" top: "fc3" param { name: "w" } param { name: "b" }
   inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
 layer { name: "more" type: "InnerProduct" bottom: "fc3" top: "scores" param { name: "w" } param { name: "b" }
   inner_product_param { num_output: 6 weight_filler { type: "xavier" } } }
 """
+)
 
 
 def test_layers_that_share_weights(folder):
@@ -95,7 +102,9 @@ def test_layers_that_share_weights(folder):
     assert_equal(two, one)
 
 
-NORMALIZED = BODY.replace('name: "relu"', 'name: "norm" type: "BatchNorm" bottom: "fc1" top: "fc1" } layer { name: "relu"')
+NORMALIZED = BODY.replace(
+    'name: "relu"', 'name: "norm" type: "BatchNorm" bottom: "fc1" top: "fc1" } layer { name: "relu"'
+)
 
 
 def test_batch_normalization_is_of_each_ranks_batch(folder):
@@ -133,7 +142,11 @@ def outputs(log):
     """The figures of a Caffe log, without times."""
     lines = [line.split("] ", 1)[1] for line in log.splitlines() if "] " in line]
     lines = [line.split(" (", 1)[0] + line[line.find("), loss") :] if " iter/s" in line else line for line in lines]
-    return [line for line in lines if line.lstrip().startswith(("Iteration", "Train net", "Test net", "Optimization", "MultiStep"))]
+    return [
+        line
+        for line in lines
+        if line.lstrip().startswith(("Iteration", "Train net", "Test net", "Optimization", "MultiStep"))
+    ]
 
 
 def test_one_process_is_caffe_train(folder):
@@ -142,7 +155,7 @@ def test_one_process_is_caffe_train(folder):
     solver = write_solver(folder, "caffe", lr_policy="multistep", stepvalue=5, gamma=0.5, **TEST_NET)
     done = caffe_program("train", "--solver", solver, cwd=folder)
     assert_equal(weights(folder / "caffe_iter_12.caffemodel"), one, atol=0)
-    assert outputs(log) == [line for line in outputs(done.stdout)][: len(outputs(log))]
+    assert outputs(log) == outputs(done.stdout)[: len(outputs(log))]
     assert len(outputs(log)) > 20
 
 
@@ -211,7 +224,7 @@ def test_a_snapshot_that_is_not_whole_is_refused(folder):
     state = folder / "net_iter_3.solverstate"
     whole = state.read_bytes()
     state.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"net_iter_3.solverstate is no solver state, or not a whole one"):
+    with pytest.raises(ValueError, match=r"net_iter_3\.solverstate is no solver state, or not a whole one"):
         snapshots.read_state(str(state))
     state.write_bytes(whole)
     os.remove(str(folder / "net_iter_3.caffemodel"))
@@ -304,11 +317,16 @@ class Faulty(caffe.Layer):
 """
 
 
+FAULTY_LAYER = """
+layer { name: "faulty" type: "Python" bottom: "scores" top: "faulty"
+  python_param { module: "faulty" layer: "Faulty" param_str: "FAULT" } }
+"""
+
+
 def start(folder, ranks, fault="none", **more):
     """A training that does not end by itself, with a snapshot written; (process, its snapshot)."""
     (folder / "faulty.py").write_text(FAULTY)
-    layer = 'layer {{ name: "f" type: "Python" bottom: "scores" top: "f" python_param {{ module: "faulty" layer: "Faulty" param_str: "{}" }} }}'
-    write_net(folder, "net", 4, loss=SOFTMAX + layer.format(fault))
+    write_net(folder, "net", 4, loss=SOFTMAX + FAULTY_LAYER.replace("FAULT", fault))
     solver = write_solver(folder, "net", max_iter=10**8, display=0, snapshot=20, **more)
     job = subprocess.Popen(
         command(ranks, "--solver", solver), cwd=str(folder), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
@@ -323,11 +341,6 @@ def end(job):
     """What a job says in its last 10 s."""
     _, log = job.communicate(timeout=10)
     return log
-
-
-def processes_of(job):
-    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(job.pid)], stdout=subprocess.PIPE, text=True).stdout
-    return [int(number) for number in found.split()]
 
 
 def assert_goes_on(folder, solver, ranks=2):
@@ -345,7 +358,7 @@ def assert_goes_on(folder, solver, ranks=2):
 @pytest.mark.parametrize("rank", [0, 1])
 def test_a_killed_rank_ends_the_job(folder, rank):
     job, solver, _ = start(folder, 2)
-    os.kill(processes_of(job)[rank], signal.SIGKILL)
+    os.kill(ranks_of(job)[rank], signal.SIGKILL)
     log = end(job)
     assert job.returncode == 137
     assert f"process rank {rank} with PID" in log
@@ -395,7 +408,9 @@ def test_a_signal_to_one_process_is_answered_with_a_snapshot(folder, number):
     assert job.returncode == 128 + number
     (line,) = ours(log)
     state = line.split("go on with --snapshot ")[1]
-    assert line.startswith(f"caffe-losses: {signal.Signals(number).name} at iteration {state.split('_')[-1].split('.')[0]}")
+    assert line.startswith(
+        f"caffe-losses: {signal.Signals(number).name} at iteration {state.split('_')[-1].split('.')[0]}"
+    )
     assert_goes_on(folder, solver, 0)
 
 
@@ -404,10 +419,10 @@ def test_what_caffe_wrote_incompletely_is_not_published(folder):
     made = caffe.get_solver(str(folder / "net_solver.prototxt"))
     for kind in ("caffemodel", "solverstate"):
         written = [str(folder / f"net_iter_3.{kind}") for kind in ("caffemodel", "solverstate")]
-        kept = {path: open(path, "rb").read() for path in written}
+        kept = {path: Path(path).read_bytes() for path in written}
         with open(str(folder / f"net_iter_3.{kind}"), "r+b") as file:
             file.truncate(os.path.getsize(file.name) - 100)
-        with pytest.raises(Exception, match="pars|layers"):
+        with pytest.raises(Exception, match=r"pars|layers"):
             snapshots.check_binary(made, written, "x")
         for path, content in kept.items():
             with open(path, "wb") as file:
@@ -434,7 +449,7 @@ def test_mpi_without_mpi4py_is_refused_in_one_line(folder):
     ("arguments", "reason"),
     [
         (["--gpu", "0"], "--gpu 0: this Caffe is built for the CPU only"),
-        (["--gpu", "0,1"], "--gpu 0,1: this Caffe is built without NCCL"),
+        (["--gpu", "0,1"], "--gpu 0,1: this Caffe is built for the CPU only"),
         (["--gpu", "0,0"], "each once, got 0,0"),
         (["--gpu", "all"], "expected device numbers such as 0 or 0,1,2,3"),
         (["--weights", "none.caffemodel"], "--weights none.caffemodel is not there"),
@@ -458,6 +473,26 @@ def test_a_solver_for_gpus_is_refused(folder):
 
 def test_gpu_list():
     assert devices.gpu_list("3,0,1") == [3, 0, 1]
+
+
+def test_the_processes_of_several_gpus_get_the_same_options():
+    parser = argparse.ArgumentParser()
+    parallel.add_train(parser.add_subparsers(dest="command"))
+    words = [
+        "--solver",
+        "s.prototxt",
+        "--weights",
+        "w.caffemodel",
+        "--gpu",
+        "0,1",
+        "--scale-lr",
+        "--warmup",
+        "5",
+        "--warmup-lr",
+        "0.5",
+    ]
+    options = parser.parse_args(["train", *words])
+    assert parser.parse_args(["train", *parallel.arguments(options)]) == options
 
 
 # Parts

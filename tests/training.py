@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -15,11 +16,13 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "GLOG_minloglevel"},
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+    "OMPI_MCA_plm_rsh_agent": "false",  # Open MPI asks for ssh also where it starts nothing through it
     "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than cores
     "OPENBLAS_NUM_THREADS": "1",
 }
 DATA = """
-layer {{ name: "data" type: "HDF5Data" top: "data" top: "labels" {phase} hdf5_data_param {{ source: "{source}" batch_size: {batch} }} }}
+layer {{ name: "data" type: "HDF5Data" top: "data" top: "labels"
+  hdf5_data_param {{ source: "{source}" batch_size: {batch} }} }}
 """
 BODY = """
 layer { name: "fc1" type: "InnerProduct" bottom: "data" top: "fc1"
@@ -48,13 +51,20 @@ def write_data(folder, name="data", rows=None, labels=None):
 
 
 def write_net(folder, name, batch, source="data", body=BODY, loss=SOFTMAX, data=None):
-    text = data or DATA.format(source=f"{folder}/{source}.txt", batch=batch, phase="")
+    text = data or DATA.format(source=f"{folder}/{source}.txt", batch=batch)
     (folder / f"{name}.prototxt").write_text(text + body + loss)
 
 
 def write_solver(folder, name, net=None, max_iter=100, **more):
     """A solver whose snapshots are called as it is; `more` are its other parameters."""
-    fields = {"base_lr": 0.1, "lr_policy": "fixed", "momentum": 0.9, "weight_decay": 1e-3, "random_seed": 5, "display": 20}
+    fields = {
+        "base_lr": 0.1,
+        "lr_policy": "fixed",
+        "momentum": 0.9,
+        "weight_decay": 1e-3,
+        "random_seed": 5,
+        "display": 20,
+    }
     fields.update(type="SGD", solver_mode="CPU", max_iter=max_iter, snapshot_prefix=f"{folder}/{name}")
     fields.update(net=f"{folder}/{net or name}.prototxt", **more)
     path = folder / f"{name}_solver.prototxt"
@@ -75,10 +85,16 @@ def train(ranks, solver, *arguments, cwd=None, check=True, mpirun=(), timeout=12
     """Run to the end; ranks=0 without mpirun. Returns the finished process, with its log as .stderr."""
     done = subprocess.run(
         command(ranks, "--solver", solver, *arguments, mpirun=mpirun), cwd=cwd, env={**ENVIRONMENT, **environment},
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=timeout,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
     )  # fmt: skip
     assert not check or done.returncode == 0, done.stderr[-3000:]
     return done
+
+
+def ranks_of(job):
+    """The processes that an mpirun has started, in the order of their ranks."""
+    lists = [task / "children" for task in Path(f"/proc/{job.pid}/task").iterdir()]
+    return sorted(int(number) for each in lists for number in each.read_text().split())
 
 
 def weights(path):

@@ -74,8 +74,8 @@ class Ranks:
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
             raise ValueError(
-                f"{launched} processes were started by MPI, but mpi4py cannot be imported ({str(error).splitlines()[0]}); "
-                "pip install mpi4py, and Open MPI (Debian: openmpi-bin)"
+                f"{launched} processes were started by MPI, but mpi4py cannot be imported "
+                f"({str(error).splitlines()[0]}); pip install mpi4py, and Open MPI (Debian: openmpi-bin)"
             ) from None
         self.mpi = MPI
         self.world = MPI.COMM_WORLD

@@ -19,22 +19,27 @@ def gpu_list(text):
 
 
 def device(text, param, comm):
-    """The GPU of this rank, or None: of --gpu, each of a machine's ranks takes one; or of the solver, as `caffe train` does."""
-    import caffe
-
+    """This rank's GPU, or None. Each of a machine's ranks takes one of --gpu; without it, the solver tells."""
     if text:
         gpus = gpu_list(text)
     elif param.HasField("solver_mode") and param.solver_mode == param.GPU:
         gpus = [param.device_id]
     else:
         return None
-    if not hasattr(caffe._caffe.Blob, "_gpu_diff_ptr"):
-        asked = f"--gpu {text}" if text else "solver_mode: GPU"
-        remedy = "leave it out" if text else "write solver_mode: CPU"
-        raise ValueError(f"{asked}: this Caffe is built for the CPU only; {remedy}, or build Caffe with CUDA")
+    check_built_for_gpus(f"--gpu {text}" if text else "solver_mode: GPU")
     if comm.local_rank >= len(gpus):
-        raise ValueError(f"--gpu: {len(gpus)} for more processes on this machine; start one for each, e.g. -n {len(gpus)}")
+        raise ValueError(
+            f"--gpu: {len(gpus)} for more processes on this machine; start one for each, e.g. -n {len(gpus)}"
+        )
     return gpus[comm.local_rank]
+
+
+def check_built_for_gpus(asked):
+    import caffe
+
+    if not hasattr(caffe._caffe.Blob, "_gpu_diff_ptr"):
+        remedy = "leave it out" if asked.startswith("--gpu") else "write solver_mode: CPU"
+        raise ValueError(f"{asked}: this Caffe is built for the CPU only; {remedy}, or build Caffe with CUDA")
 
 
 def use(gpu):
@@ -57,13 +62,12 @@ def gradient_mean(gpu, comm, solver, blobs):
     return (lambda: None), reduce.GradientMean(comm, blobs)
 
 
-def start_processes(gpus, arguments):
-    """Several GPUs without MPI's mpirun: replace this process by an mpirun with one process for each."""
-    import caffe
-
-    if not caffe.has_nccl():
-        raise ValueError(f"--gpu {','.join(map(str, gpus))}: this Caffe is built without NCCL")
+def start_processes(text, arguments):
+    """Several GPUs, and no mpirun yet: replace this process by an mpirun of one process for each."""
+    check_built_for_gpus(f"--gpu {text}")
     if shutil.which("mpirun") is None:
-        raise ValueError("several GPUs are trained by as many processes, and mpirun is not found; apt-get install openmpi-bin")
-    command = ["mpirun", "-n", str(len(gpus)), "--bind-to", "none", sys.executable, "-m", "caffe_losses", "train"]
-    os.execvp(command[0], command + arguments)
+        raise ValueError(
+            f"--gpu {text}: each is trained by a process of mpirun, which is not found; apt-get install openmpi-bin"
+        )
+    ranks = ["mpirun", "-n", str(len(gpu_list(text))), "--bind-to", "none"]
+    os.execvp(ranks[0], [*ranks, sys.executable, "-m", "caffe_losses", "train", *arguments])

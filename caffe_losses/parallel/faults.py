@@ -1,8 +1,9 @@
 """How a training ends that does not end by itself: in one line that says which rank and why.
 
-A signal that kills a rank at once, and Caffe's own checks, are reported by mpirun, which ends the other ranks. A rank that
-raises says why, and has MPI end the others. A signal to mpirun itself reaches the ranks as SIGTERM, one second before SIGKILL;
-mpirun does not say so, and Python cannot while Caffe computes: so rank 0 has a second process that only waits for signals.
+A signal that kills a rank at once, and Caffe's own checks, are reported by mpirun, which ends the other ranks. A rank
+that raises says why, and has MPI end the others. A signal to mpirun itself reaches the ranks as SIGTERM, one second
+before SIGKILL; mpirun does not say so, and Python cannot while Caffe computes: so rank 0 has a second process that
+only waits for signals.
 """
 
 import os
@@ -46,7 +47,7 @@ def log_to_stderr(comm):
     os.environ.setdefault("GLOG_log_year_in_prefix", "0")  # with a year, Caffe's parse_log.py does not read it
     import caffe
 
-    level = int(os.environ.get("GLOG_minloglevel", 0))
+    level = int(os.environ.get("GLOG_minloglevel", 0))  # noqa: SIM112
     caffe.init_log(level if comm.rank == 0 else max(level, 2), True)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # glog would print a stack trace
 
@@ -70,7 +71,7 @@ def end_all(comm, error):
 
 
 def watch_signals(comm):
-    """Have a second process report SIGINT and SIGTERM to this one, whatever this one is busy with, and see that it ends."""
+    """Have a second process report SIGINT and SIGTERM to this one, however busy it is, and see that it ends."""
     reader, writer = os.pipe()
     rank, text = os.getpid(), place(comm)
     if os.fork() == 0:

@@ -1,8 +1,8 @@
 """Gradients averaged over the ranks, and weights sent to them.
 
-Each rank's gradient is the mean over its batch of B, so their mean is that over a batch of N B. It is summed with few,
-large Allreduce calls: small blobs are packed into one float32 buffer, in buckets; a large one is a bucket of its own and is
-reduced where it is.
+Each rank's gradient is the mean over its batch of B, so their mean is that over a batch of N B. It is summed with
+few, large Allreduce calls: small blobs are packed into one float32 buffer, in buckets; a large one is a bucket of its
+own and is reduced where it is.
 """
 
 import numpy as np

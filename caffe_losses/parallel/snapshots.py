@@ -30,7 +30,9 @@ class Snapshots:
         try:
             os.mkdir(self.folder)
         except OSError as error:
-            raise OSError(f"snapshot_prefix {prefix}: {error.strerror}; give one in a folder that can be written") from None
+            raise OSError(
+                f"snapshot_prefix {prefix}: {error.strerror}; give one in a folder that can be written"
+            ) from None
 
     def paths(self, prefix, iteration):
         end = ".h5" if self.hdf5 else ""
@@ -154,7 +156,7 @@ def flush(path):
 
 
 def read_state(path):
-    """The SolverState of a snapshot, of either format. ValueError or OSError if it, or its weights, are not whole or not there."""
+    """The SolverState of a snapshot, of either format. ValueError, OSError: it is not whole or lacks its weights."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
@@ -165,7 +167,9 @@ def read_state(path):
             try:
                 state = caffe_pb2.SolverState.FromString(file.read())
             except DecodeError:
-                raise ValueError(f"{path} is no solver state, or not a whole one; give a .solverstate of a snapshot") from None
+                raise ValueError(
+                    f"{path} is no solver state, or not a whole one; give a .solverstate of a snapshot"
+                ) from None
     if not os.path.isfile(state.learned_net):
         raise ValueError(
             f"{path} names its weights {state.learned_net}, which are not there; start where that name leads to them"

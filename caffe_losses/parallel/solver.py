@@ -59,7 +59,7 @@ def check_files(param, weights):
     for field in ("net", "train_net"):
         if param.HasField(field) and not os.path.isfile(getattr(param, field)):
             raise ValueError(
-                f"solver: {field} {getattr(param, field)} is not there; start where the solver's names lead to its files"
+                f"solver: {field} {getattr(param, field)} is not there; start where the names in it lead to files"
             )
     for name in weights:
         if not os.path.isfile(name):
@@ -72,8 +72,8 @@ def check_sharded(net, size):
         if net.bottom_names[name] or layer.type in SHARDED + NO_DATA or getattr(layer, "shards", False):
             continue
         raise ValueError(
-            f"layer {name} ({described(layer)}) does not share its data out, so that {size} processes would learn from the same "
-            f"images; use {', '.join(SHARDED)} or MultiLabelImageData{hint(layer)}"
+            f"layer {name} ({described(layer)}) does not share its data out, so that {size} processes would learn from "
+            f"the same images; use {', '.join(SHARDED)} or MultiLabelImageData{hint(layer)}"
         )
 
 
@@ -84,14 +84,16 @@ def described(layer):
 def hint(layer):
     if layer.type != "Python":
         return ""
-    return ", or, if it reads by caffe.solver_rank() and caffe.solver_count(), give its class the attribute shards = True"
+    return (
+        ", or, if it reads by caffe.solver_rank() and caffe.solver_count(), give its class the attribute shards = True"
+    )
 
 
 class Schedule:
     """The learning rate: that of the solver's policy, after a linear warm-up (Goyal et al., 2017, section 2.2).
 
-    At iteration i < warmup, base_lr is first + (last - first) i / warmup; from then on it is `last`, the solver's base_lr times
-    `scale`. The policy's own steps apply to either.
+    At iteration i < warmup, base_lr is first + (last - first) i / warmup; from then on it is `last`, the solver's
+    base_lr times `scale`. The policy's own steps apply to either.
     """
 
     def __init__(self, param, warmup=0, first=None, scale=1):

@@ -51,7 +51,9 @@ class Trainer:
     def read(self):
         options = self.options
         self.param = solvers.read(options.solver)
-        self.weights = [] if options.snapshot else options.weights.split(",") if options.weights else list(self.param.weights)
+        self.weights = (
+            [] if options.snapshot else options.weights.split(",") if options.weights else list(self.param.weights)
+        )
         solvers.check_files(self.param, self.weights if self.root else [])
         self.prefix = snapshots.final_prefix(self.param, options.solver)
         self.device = devices.device(options.gpu, self.param, self.comm)
@@ -85,11 +87,13 @@ class Trainer:
 
     def hook(self):
         if self.comm.size > 1:
-            average = devices.gradient_mean(self.device, self.comm, self.solver, self.blobs)
+            self.average = devices.gradient_mean(
+                self.device, self.comm, self.solver, self.blobs
+            )  # Caffe keeps no reference
             reduction.over_ranks = self.mean_count
         self.solver.add_callback(self.start_iteration, self.gradients_ready)
         if self.comm.size > 1:
-            self.solver.add_callback(*average)
+            self.solver.add_callback(*self.average)
         if self.root and len(self.solver.test_nets):
             self.solver.test_nets[0].before_forward(self.before_test_layer)
 
