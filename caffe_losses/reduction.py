@@ -184,7 +184,7 @@ class Loss:
     def divisor(self, valid):
         """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
         if over_ranks and self.normalization == "VALID" and self.ignore_label is not None:
-            return float(over_ranks(valid))
+            return float(over_ranks(valid) or 1)
         of = {"FULL": self.units(), "VALID": valid, "BATCH_SIZE": self.batch_size(), "NONE": 1}
         return float(max(1, of[self.normalization]))
 

@@ -10,8 +10,11 @@ import warnings
 from pathlib import Path
 
 import caffe
+import h5py
+import lmdb
 import numpy as np
 import pytest
+from caffe.proto import caffe_pb2
 from nets import caffe_program, input_layer, net
 from training import (
     BODY,
@@ -29,7 +32,7 @@ from training import (
     write_solver,
 )
 
-from caffe_losses import parallel
+from caffe_losses import losses, parallel, reduction
 from caffe_losses.parallel import comm, devices, reduce, snapshots, solver
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -86,6 +89,26 @@ def test_iter_size(folder):
     assert_equal(two, one)
 
 
+LMDB = """
+layer { name: "data" type: "Data" top: "data" data_param { source: "images" batch_size: BATCH backend: LMDB } }
+layer { name: "labels" type: "Data" top: "labels" data_param { source: "labels" batch_size: BATCH backend: LMDB } }
+"""
+
+
+def test_data_layers_that_read_databases(folder):
+    """Their threads read ahead, each rank's for itself."""
+    with h5py.File(str(folder / "data.h5"), "r") as file:
+        rows = {"images": file["data"][...], "labels": file["labels"][...]}
+    for name, array in rows.items():
+        with lmdb.open(str(folder / name), map_size=1 << 24) as environment, environment.begin(write=True) as database:
+            for k, row in enumerate(array):
+                datum = caffe_pb2.Datum(channels=len(row), height=1, width=1, float_data=row.tolist())
+                database.put(b"%08d" % k, datum.SerializeToString())
+    one, _ = trained(folder, "one", 0, 8, data=LMDB.replace("BATCH", "8"))
+    two, _ = trained(folder, "two", 2, 4, data=LMDB.replace("BATCH", "4"))
+    assert_equal(two, one)
+
+
 SHARED = (
     BODY.replace('bottom: "fc1" top: "scores"', 'bottom: "fc1" top: "fc2"')
     + """
@@ -132,6 +155,18 @@ def test_valid_counts_over_all_ranks(folder, layer):
     one, _ = trained(folder, "one", 0, 8, loss=loss)
     two, _ = trained(folder, "two", 2, 4, loss=loss)
     assert_equal(two, one)
+
+
+def test_nothing_valid_on_any_rank_is_no_division_by_zero(monkeypatch):
+    scores, labels = np.ones((2, 3)), np.full((2, 3), -1.0)
+    loss = losses.MultiLabelSoftmaxLoss(ignore_label=-1)
+    monkeypatch.setattr(reduction, "over_ranks", lambda count: 0.0)
+    value, gradient = loss(scores, labels)
+    assert value == 0
+    assert not gradient.any()
+    labels[0] = 1
+    monkeypatch.setattr(reduction, "over_ranks", lambda count: (count + 3) / 2)
+    np.testing.assert_allclose(loss(scores, labels)[0], np.log(3) / 2)
 
 
 # As `caffe train`
@@ -295,6 +330,7 @@ def test_a_refusal_is_one_line_of_rank_0(folder):
     assert done.returncode == 2
     (line,) = ours(done.stderr)
     assert "layer data (Input) does not share its data out" in line
+    assert not list(folder.glob("*.writing"))
 
 
 # Faults: the whole job ends in 10 s, and says which rank and why
@@ -518,8 +554,6 @@ def test_ranks_by_environment(monkeypatch):
 
 
 def test_snapshot_prefix_is_completed_as_caffe_does(folder):
-    from caffe.proto import caffe_pb2
-
     for given, expected in [(None, "sub/s"), ("snaps", "snaps"), (str(folder), f"{folder}/s")]:
         param = caffe_pb2.SolverParameter(snapshot_prefix=given)
         assert snapshots.final_prefix(param, "sub/s.prototxt") == expected

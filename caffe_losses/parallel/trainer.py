@@ -1,7 +1,5 @@
 """One rank's training: set-up, the solver's own loop, and what hangs on it."""
 
-import contextlib
-
 from .. import reduction
 from . import devices, faults, reduce, snapshots
 from . import solver as solvers
@@ -51,9 +49,9 @@ class Trainer:
     def read(self):
         options = self.options
         self.param = solvers.read(options.solver)
-        self.weights = (
-            [] if options.snapshot else options.weights.split(",") if options.weights else list(self.param.weights)
-        )
+        self.weights = options.weights.split(",") if options.weights else list(self.param.weights)
+        if options.snapshot:
+            self.weights = []
         solvers.check_files(self.param, self.weights if self.root else [])
         self.prefix = snapshots.final_prefix(self.param, options.solver)
         self.device = devices.device(options.gpu, self.param, self.comm)
@@ -87,9 +85,8 @@ class Trainer:
 
     def hook(self):
         if self.comm.size > 1:
-            self.average = devices.gradient_mean(
-                self.device, self.comm, self.solver, self.blobs
-            )  # Caffe keeps no reference
+            # kept here, as Caffe keeps no reference
+            self.average = devices.gradient_mean(self.device, self.comm, self.solver, self.blobs)
             reduction.over_ranks = self.mean_count
         self.solver.add_callback(self.start_iteration, self.gradients_ready)
         if self.comm.size > 1:
@@ -135,13 +132,15 @@ class Trainer:
 
     def run(self):
         """Train; the exit code."""
-        with contextlib.ExitStack() as stack:
+        try:
             self.set_up()
             if self.root:
-                stack.callback(self.snapshots.close)
                 return self.solve()
             self.solver.step(max(0, self.param.max_iter - self.solver.iter))
-        return 0
+            return 0
+        finally:
+            if self.snapshots:
+                self.snapshots.close()
 
     def solve(self):
         """Rank 0's part, which ends with the last snapshot."""
