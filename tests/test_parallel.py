@@ -274,6 +274,14 @@ def test_a_snapshot_that_is_not_whole_is_refused(folder):
     ]
 
 
+def test_a_snapshot_of_another_type_of_solver_is_refused(folder):
+    trained(folder, "net", 0, 8, solver={"max_iter": 3})
+    solver = write_solver(folder, "net", type="Adam")
+    done = train(0, solver, "--snapshot", str(folder / "net_iter_3.solverstate"), check=False)
+    assert done.returncode == 2
+    assert f"net_iter_3.solverstate has 4 arrays of history, where {solver} takes 8" in done.stderr
+
+
 def ours(log):
     return [line for line in log.splitlines() if line.startswith("caffe-losses: ")]
 

@@ -18,6 +18,7 @@ ENVIRONMENT = {
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
     "OMPI_MCA_plm_rsh_agent": "false",  # Open MPI asks for ssh also where it starts nothing through it
     "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than cores
+    "OMPI_MCA_btl_vader_single_copy_mechanism": "none",  # which a container may not be allowed
     "OPENBLAS_NUM_THREADS": "1",
 }
 DATA = """

@@ -56,8 +56,7 @@ class Snapshots:
     def size(self, solver):
         """Bytes that a snapshot takes, about."""
         learned = 4 * sum(blob.count for layer in solver.net.layers for blob in layer.blobs)
-        histories = 1 + (type(solver).__name__ in TWO_HISTORIES)
-        return learned * (1 + self.diff + histories)
+        return learned * (1 + self.diff + histories(solver))
 
     def finish(self, solver, written, model):
         """Read back what Caffe wrote, and name the weights in the solver state as they will be called."""
@@ -69,6 +68,11 @@ class Snapshots:
 
     def close(self):
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def histories(solver):
+    """How many arrays a solver keeps for each blob of weights."""
+    return 1 + (type(solver).__name__ in TWO_HISTORIES)
 
 
 def folder(prefix):

@@ -37,8 +37,8 @@ class Trainer:
     def set_up(self):
         self.together(self.read)
         self.together(self.make_solver)
-        state = self.together(self.read_state)
         self.blobs = reduce.learned_blobs(self.solver.net)
+        state = self.together(self.read_state)
         if self.options.snapshot:
             self.restore(state)
         if self.comm.size > 1:
@@ -74,7 +74,16 @@ class Trainer:
 
     def read_state(self):
         """The snapshot's solver state, of which only rank 0 needs the files."""
-        return snapshots.read_state(self.options.snapshot) if self.options.snapshot and self.root else None
+        if not (self.options.snapshot and self.root):
+            return None
+        state = snapshots.read_state(self.options.snapshot)
+        expected = len(self.blobs) * snapshots.histories(self.solver)
+        if len(state.history) != expected:
+            raise ValueError(
+                f"{self.options.snapshot} has {len(state.history)} arrays of history, where {self.options.solver} "
+                f"takes {expected}; it is of another net or type of solver"
+            )
+        return state
 
     def restore(self, state):
         if self.root:
