@@ -7,6 +7,7 @@ only waits for signals.
 """
 
 import os
+import select
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from .comm import place
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
 GRACE = 5  # seconds that a rank has to end after a signal
+LINGER = 0.3  # seconds for mpirun to take the line: once the ranks have ended, it may not read any more
 
 
 class Interrupted(Exception):
@@ -73,29 +75,41 @@ def end_all(comm, error):
 def watch_signals(comm):
     """Have a second process report SIGINT and SIGTERM to this one, however busy it is, and see that it ends."""
     reader, writer = os.pipe()
+    said, saying = os.pipe()
     rank, text = os.getpid(), place(comm)
     if os.fork() == 0:
         os.close(writer)
+        os.close(said)
         for number in SIGNALS:  # sent to the whole group of processes
             signal.signal(number, signal.SIG_IGN)
         try:
-            report(reader, rank, text)
+            report(reader, saying, rank, text)
         finally:
             os._exit(0)
     os.close(reader)
+    os.close(saying)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
+
+    def leave(number, frame):
+        os.read(said, 1)
+        time.sleep(LINGER)
+        os._exit(128 + number)
+
     for number in SIGNALS:
-        signal.signal(number, lambda number, frame: os._exit(128 + number))
+        signal.signal(number, leave)
 
 
-def report(reader, rank, text):
+def report(reader, saying, rank, text):
     """Wait for the number of a signal, or for the end of the rank."""
     numbers = os.read(reader, 1)
     if not numbers:
         return
     name = signal.Signals(numbers[0]).name
     say(f"{text}: {name}: mpirun was told to stop or another rank has ended; go on from the last snapshot")
-    time.sleep(GRACE)
+    os.close(saying)
+    ended, _, _ = select.select([reader], [], [], GRACE)  # not longer: mpirun reads until this process, too, has ended
+    if ended:
+        return
     if os.getppid() == rank:
         os.kill(rank, signal.SIGKILL)
