@@ -1,11 +1,14 @@
 # make            .venv, a complete Caffe with this package in it
 # make example    train and compare both losses on the Yeast benchmark
 # make test       the tests, on real Caffe
+# make test-hosts  training on two hosts, which are network namespaces: as root
+# make kill-test  50 random kills of a running training
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
 # make truth      compares the losses with PyTorch (which it installs)
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
+# make bench-parallel  times training on several ranks, on two hosts too: as root
 # make lint       ruff
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
@@ -24,8 +27,21 @@ all: .venv/package-installed
 example: all
 	@$(run)python examples/yeast/run.py
 
-test: all
+test: all .venv/mpi-installed
 	$(run)pytest -q -n auto
+
+# Open MPI's mpirun, for the tests on several processes: apart from docker/packages.txt, as Caffe does not need it.
+.venv/mpi-installed: .venv/package-installed
+	@command -v mpirun >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	  apt-get install -y -qq --no-install-recommends openmpi-bin >/dev/null; } || \
+	  { echo "make: mpirun is missing; install it and call again: sudo apt-get install -y openmpi-bin" >&2; exit 1; }
+	@touch $@
+
+test-hosts: all .venv/mpi-installed
+	$(run)python tests/hosts.py
+
+kill-test: all .venv/mpi-installed
+	GLOG_minloglevel=2 $(run)python tests/kills.py 50
 
 OLDEST ?= python3.6
 test-oldest:
@@ -52,6 +68,9 @@ bench-images: all
 	build/opencv/venv/bin/pip install -q --disable-pip-version-check -e '.[data]'
 	build/opencv/venv/bin/python benchmarks/images.py
 
+bench-parallel: all .venv/mpi-installed
+	$(run)python benchmarks/parallel.py
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -59,4 +78,5 @@ lint: all
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-oldest truth fuzz bench bench-check bench-images lint clean
+.PHONY: all example test test-hosts kill-test test-oldest truth fuzz bench bench-check bench-images bench-parallel \
+  lint clean

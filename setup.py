@@ -11,6 +11,7 @@ extras = {
     "gradcheck": ["protobuf>=3.20"],
     "data": ["opencv-python-headless"],
     "evaluation": ["h5py", "lmdb", "matplotlib", "tqdm"],
+    "mpi": ["mpi4py"],
     "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff", "scikit-learn"],
     "examples": [
         "h5py",

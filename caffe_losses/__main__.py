@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from . import evaluation, gradcheck, templates, wiring
+from . import evaluation, gradcheck, parallel, templates, wiring
 from .data.commands import add_resample, add_split
 
 
@@ -20,6 +20,7 @@ def main(arguments=None):
     evaluation.add_evaluate(commands)
     evaluation.add_predict(commands)
     evaluation.add_plot(commands)
+    parallel.add_train(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

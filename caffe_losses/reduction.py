@@ -13,6 +13,9 @@ from . import params
 from .blocks import row_blocks
 from .labels import size
 
+# In a parallel training, gives the mean of a count over the ranks: `caffe_losses.parallel` sets it.
+over_ranks = None
+
 
 class Loss:
     """A loss of scores (N, C, ...) and labels; its options are keyword arguments.
@@ -180,6 +183,8 @@ class Loss:
 
     def divisor(self, valid):
         """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
+        if over_ranks and self.normalization == "VALID" and self.ignore_label is not None:
+            return float(over_ranks(valid) or 1)
         of = {"FULL": self.units(), "VALID": valid, "BATCH_SIZE": self.batch_size(), "NONE": 1}
         return float(max(1, of[self.normalization]))
 

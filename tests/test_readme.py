@@ -1,5 +1,6 @@
 """What the README shows, run."""
 
+import argparse
 import json
 import os
 import re
@@ -11,7 +12,7 @@ import pytest
 from nets import CAFFE, input_layer, net
 from pictures import write_pictures
 
-from caffe_losses import data, losses, metrics
+from caffe_losses import data, losses, metrics, parallel
 from caffe_losses.__main__ import main
 from caffe_losses.data.batches import REQUIRED
 from caffe_losses.layers.metrics import PASS_OPTIONS
@@ -165,6 +166,23 @@ def test_template_command(tmp_path, monkeypatch):
     (template,) = [words for words in commands("template") if "--lists" not in words]
     assert main(template) == 0
     assert "17000" in (tmp_path / template[-1] / "train_val.prototxt").read_text()
+
+
+def test_train_commands_are_understood():
+    parser = argparse.ArgumentParser()
+    parallel.add_train(parser.add_subparsers(dest="command"))
+    lines = [line.partition("caffe-losses ")[2] for text in fenced("sh") for line in text.splitlines()]
+    trainings = [parser.parse_args(shlex.split(line)) for line in lines if line.startswith("train ")]
+    assert {options.gpu for options in trainings} == {None, "0,1,2,3"}
+
+
+def test_the_table_of_train_has_every_option():
+    parser = argparse.ArgumentParser()
+    parallel.add_train(parser.add_subparsers(dest="command"))
+    (choices,) = [action.choices for action in parser._actions if action.choices]
+    for action in choices["train"]._actions:
+        if action.dest != "help":
+            assert f"`{action.option_strings[0]}" in README
 
 
 def test_make_targets_exist():

@@ -1,0 +1,120 @@
+"""The processes of one training: which of how many this one is, and what they say to one another.
+
+Under mpirun they speak through mpi4py. A process that was not started by MPI is rank 0 of 1, and imports no MPI.
+"""
+
+import os
+import socket
+
+import numpy as np
+
+SIZES = "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE"  # Open MPI; MVAPICH; MPICH, Intel MPI, srun
+RANKS = "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"
+LOCAL_SIZES = "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"
+
+
+def started(names):
+    """What the launcher told this process in its environment, or None."""
+    found = [os.environ[name] for name in names if os.environ.get(name, "").isdigit()]
+    return int(found[0]) if found else None
+
+
+def launched_rank():
+    return started(RANKS) or 0
+
+
+def launched_size():
+    """How many processes the launcher started; 1 without a launcher."""
+    size = started(SIZES)
+    if size is None and "PMIX_RANK" in os.environ:
+        size = started(["SLURM_NTASKS"])
+    return size or 1
+
+
+def share_cores():
+    """Give each rank its share of the machine for OpenBLAS, which would take all of it; before Caffe is imported."""
+    cores = max(1, (os.cpu_count() or 1) // (started(LOCAL_SIZES) or 1))
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", str(cores))
+
+
+def connect():
+    """The communicator of the processes that were started together."""
+    size = launched_size()
+    if size == 1:
+        return Alone()
+    share_cores()
+    return Ranks(size)
+
+
+class Alone:
+    """One process: all of `Ranks` that needs no other."""
+
+    rank, size, local_rank = 0, 1, 0
+
+    def all_of(self, value):
+        return [value]
+
+    def broadcast_bytes(self, data):
+        return data
+
+    def mean(self, number):
+        return number
+
+
+class Ranks:
+    """All processes of an mpirun."""
+
+    def __init__(self, launched):
+        try:
+            import mpi4py
+
+            mpi4py.rc.thread_level = "funneled"  # the data layers' threads do not speak MPI
+            from mpi4py import MPI
+        except (ImportError, RuntimeError) as error:
+            raise ValueError(
+                f"{launched} processes were started by MPI, but mpi4py cannot be imported "
+                f"({str(error).splitlines()[0]}); pip install mpi4py, and Open MPI (Debian: openmpi-bin)"
+            ) from None
+        self.mpi = MPI
+        self.world = MPI.COMM_WORLD
+        self.rank, self.size = self.world.rank, self.world.size
+        if self.size != launched:
+            raise ValueError(
+                f"{launched} processes were started, but MPI sees {self.size}: mpi4py uses another MPI "
+                f"({MPI.Get_library_version().split(',')[0].strip()}); start them with the mpirun of that one"
+            )
+        self.local_rank = self.world.Split_type(MPI.COMM_TYPE_SHARED).rank
+
+    def all_of(self, value):
+        """Every rank's value, in a list."""
+        return self.world.allgather(value)
+
+    def broadcast(self, array):
+        """Overwrite the array with that of rank 0, which has the same shape."""
+        self.world.Bcast(array, root=0)
+
+    def broadcast_bytes(self, data):
+        """Rank 0's bytes, on every rank."""
+        length = self.world.bcast(None if data is None else len(data), root=0)
+        array = np.empty(length, np.uint8) if data is None else np.frombuffer(data, np.uint8).copy()
+        self.broadcast(array)
+        return array.tobytes()
+
+    def sum(self, array):
+        """Add all ranks' arrays up, in place."""
+        self.world.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
+
+    def mean(self, number):
+        """The mean of all ranks' numbers."""
+        return self.world.allreduce(number) / self.size
+
+    def abort(self, code):
+        """End all ranks."""
+        self.world.Abort(code)
+
+
+def place(comm):
+    """'rank 1 (host, process 4711)'."""
+    return f"rank {comm.rank} ({socket.gethostname()}, process {os.getpid()})"

@@ -1,0 +1,73 @@
+"""Where a rank computes, and how its gradients get to the others: through MPI, or on GPUs through NCCL."""
+
+import os
+import shutil
+import sys
+
+from . import reduce
+
+
+def gpu_list(text):
+    """'0,2' -> [0, 2]."""
+    try:
+        gpus = [int(word) for word in text.split(",")]
+    except ValueError:
+        gpus = []
+    if not gpus or min(gpus) < 0 or len(set(gpus)) < len(gpus):
+        raise ValueError(f"--gpu: expected device numbers such as 0 or 0,1,2,3, each once, got {text}")
+    return gpus
+
+
+def device(text, param, comm):
+    """This rank's GPU, or None. Each of a machine's ranks takes one of --gpu; without it, the solver tells."""
+    if text:
+        gpus = gpu_list(text)
+    elif param.HasField("solver_mode") and param.solver_mode == param.GPU:
+        gpus = [param.device_id]
+    else:
+        return None
+    check_built_for_gpus(f"--gpu {text}" if text else "solver_mode: GPU")
+    if comm.local_rank >= len(gpus):
+        raise ValueError(
+            f"--gpu: {len(gpus)} for more processes on this machine; start one for each, e.g. -n {len(gpus)}"
+        )
+    return gpus[comm.local_rank]
+
+
+def check_built_for_gpus(asked):
+    import caffe
+
+    if not hasattr(caffe._caffe.Blob, "_gpu_diff_ptr"):
+        remedy = "leave it out" if asked.startswith("--gpu") else "write solver_mode: CPU"
+        raise ValueError(f"{asked}: this Caffe is built for the CPU only; {remedy}, or build Caffe with CUDA")
+
+
+def use(gpu):
+    import caffe
+
+    if gpu is None:
+        caffe.set_mode_cpu()
+    else:
+        caffe.set_device(gpu)
+        caffe.set_mode_gpu()
+
+
+def gradient_mean(gpu, comm, solver, blobs):
+    """The solver callbacks (on_start, on_gradients_ready) that average gradients: (NCCL,) is both."""
+    import caffe
+
+    if gpu is not None and caffe.has_nccl():
+        nccl = caffe.NCCL(solver, comm.broadcast_bytes(caffe.NCCL.new_uid() if comm.rank == 0 else None))
+        return (nccl,)
+    return (lambda: None), reduce.GradientMean(comm, blobs)
+
+
+def start_processes(text, arguments):
+    """Several GPUs, and no mpirun yet: replace this process by an mpirun of one process for each."""
+    check_built_for_gpus(f"--gpu {text}")
+    if shutil.which("mpirun") is None:
+        raise ValueError(
+            f"--gpu {text}: each is trained by a process of mpirun, which is not found; apt-get install openmpi-bin"
+        )
+    ranks = ["mpirun", "-n", str(len(gpu_list(text))), "--bind-to", "none"]
+    os.execvp(ranks[0], [*ranks, sys.executable, "-m", "caffe_losses", "train", *arguments])
