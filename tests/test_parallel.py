@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
 from nets import caffe_program, input_layer, net
+from pictures import write_list
 from training import (
     BODY,
     CLASSES,
@@ -106,6 +108,21 @@ def test_data_layers_that_read_databases(folder):
                 database.put(b"%08d" % k, datum.SerializeToString())
     one, _ = trained(folder, "one", 0, 8, data=LMDB.replace("BATCH", "8"))
     two, _ = trained(folder, "two", 2, 4, data=LMDB.replace("BATCH", "4"))
+    assert_equal(two, one)
+
+
+def image_data(source, batch):
+    """Shuffled, cropped and mirrored by chance: the same chance on any number of ranks."""
+    options = {"source": source, "classes": CLASSES, "batch_size": batch, "shuffle": True, "mirror": True}
+    options.update(crop_size=8, scale=1 / 256, mean_value=128, workers=1, resample=True)
+    return f"""layer {{ name: "data" type: "Python" top: "data" top: "labels" python_param {{
+      module: "caffe_losses.layers" layer: "MultiLabelImageData" param_str: '{json.dumps(options)}' }} }}"""
+
+
+def test_images_with_several_labels(folder):
+    source = write_list(folder, 10, CLASSES)
+    one, _ = trained(folder, "one", 0, 8, data=image_data(source, 8), solver={"base_lr": 0.01})
+    two, _ = trained(folder, "two", 2, 4, data=image_data(source, 4), solver={"base_lr": 0.01})
     assert_equal(two, one)
 
 
