@@ -9,7 +9,8 @@ with open("README.md", encoding="utf-8") as readme:
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
-    "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "ruff"],
+    "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist"],
+    "lint": ["ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
 }
 # torch apart: nothing but the comparison with it needs it, and it is larger than all the rest
