@@ -6,6 +6,7 @@
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
 # make lint       ruff
+# make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
 
@@ -50,7 +51,10 @@ lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
 
+docker-check:
+	docker/prove
+
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-oldest truth fuzz bench bench-check lint clean
+.PHONY: all example test test-oldest truth fuzz bench bench-check lint docker-check clean
