@@ -10,6 +10,7 @@
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make bench-parallel  times training on several ranks, on two hosts too: as root
 # make lint       ruff
+# make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
 run := .venv/bin/
 
@@ -75,8 +76,11 @@ lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
 
+docker-check:
+	docker/prove
+
 clean:
 	rm -rf build .venv
 
 .PHONY: all example test test-hosts kill-test test-oldest truth fuzz bench bench-check bench-images bench-parallel \
-  lint clean
+  lint docker-check clean

@@ -1,0 +1,85 @@
+"""The Docker images' files, without an engine; docker/prove builds and runs the image."""
+
+import glob
+import os
+import re
+import subprocess
+
+import pytest
+
+import caffe_losses
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+SCRIPTS = ("entry", "finish-image", "install-caffe", "prove")
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as file:
+        return file.read()
+
+
+DOCKERFILE = read("docker/Dockerfile")
+STAGES = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
+ARGUMENTS = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE))
+
+
+def builds():
+    """The options of each `docker build` in the README."""
+    return re.findall(r"^docker build (.*)$", read("README.md"), re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_executable_and_their_syntax_is_right(name):
+    path = os.path.join(ROOT, "docker", name)
+    assert os.access(path, os.X_OK)
+    assert subprocess.call(["bash", "-n", path]) == 0
+
+
+def test_the_readme_builds_what_the_dockerfile_has():
+    assert builds()
+    for options in builds():
+        assert re.search(r"-f (\S+)", options).group(1) == "docker/Dockerfile"
+        assert set(re.findall(r"--target (\S+)", options)) <= set(STAGES)
+        assert set(re.findall(r"--build-arg (\w+)=", options)) <= ARGUMENTS
+
+
+def test_plain_docker_build_makes_the_cpu_image():
+    assert STAGES[-1] == "cpu"
+
+
+def test_the_version_is_the_packages():
+    assert f'image.version="{caffe_losses.__version__}"' in DOCKERFILE
+
+
+def test_what_is_copied_is_there():
+    for sources in re.findall(r"^COPY (?!--from)(.*) \S+$", DOCKERFILE, re.MULTILINE):
+        for source in sources.split():
+            assert glob.glob(os.path.join(ROOT, source)), source
+
+
+def test_caffe_is_built_before_anything_of_the_package_is_copied():
+    """Or each change of the package would build Caffe again."""
+    for stage in re.split("^FROM ", DOCKERFILE, flags=re.MULTILINE):
+        before, found, _ = stage.partition("RUN docker/install-caffe")
+        copies = re.findall("^COPY .*", before, re.MULTILINE)
+        assert not found or all(copy.startswith("COPY docker/") for copy in copies)
+
+
+def entry(*arguments):
+    done = subprocess.run([os.path.join(ROOT, "docker", "entry"), *arguments], stdout=subprocess.PIPE, text=True)
+    return done.returncode, done.stdout
+
+
+def test_the_entry_runs_commands_and_without_one_says_which_there_are():
+    assert entry("sh", "-c", "echo $0 $1; exit 3", "a b") == (3, "a b\n")
+    status, text = entry()
+    assert status == 0
+    for command in ("caffe train", "gradcheck", "test"):
+        assert command in text
+
+
+def test_the_tests_that_gradcheck_runs_exist():
+    paths = re.findall(r"tests/\w+\.py", read("docker/entry"))
+    assert paths
+    for path in paths:
+        assert os.path.exists(os.path.join(ROOT, path))
