@@ -11,7 +11,7 @@
 # make bench-parallel  times training on several ranks, on two hosts too: as root
 # make lint       ruff
 # make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
-recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp)
+recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp docker/*.cmake)
 run := .venv/bin/
 
 all: .venv/package-installed
