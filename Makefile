@@ -1,5 +1,6 @@
 # make            .venv, a complete Caffe with this package in it
 # make example    train and compare both losses on the Yeast benchmark
+# make emoji      hashtags from pictures: three losses, with and without resampling (3 minutes)
 # make test       the tests, on real Caffe
 # make test-hosts  training on two hosts, which are network namespaces: as root
 # make kill-test  50 random kills of a running training
@@ -27,6 +28,9 @@ all: .venv/package-installed
 
 example: all
 	@$(run)python examples/yeast/run.py
+
+emoji: all
+	@$(run)python examples/emoji/run.py
 
 test: all .venv/mpi-installed
 	$(run)pytest -q -n auto
@@ -82,5 +86,5 @@ docker-check:
 clean:
 	rm -rf build .venv
 
-.PHONY: all example test test-hosts kill-test test-oldest truth fuzz bench bench-check bench-images bench-parallel \
+.PHONY: all example emoji test test-hosts kill-test test-oldest truth fuzz bench bench-check bench-images bench-parallel \
   lint docker-check clean

@@ -1,0 +1,1 @@
+../yeast/train.py
