@@ -1,3 +1,5 @@
+from random import Random
+
 import cv2
 import numpy as np
 import pytest
@@ -65,7 +67,7 @@ def test_mean_file_is_cropped_with_the_image(path, tmp_path, ending):
     whole = chw(picture(0)) - mean
     windows = [whole[:, y : y + 8, x : x + 8] for y in range(5) for x in range(9)]
     for seed in range(10):
-        found = transform(path, np.random.RandomState(seed))
+        found = transform(path, Random(seed))
         assert any(np.array_equal(found, w) or np.array_equal(found, w[:, :, ::-1]) for w in windows)
 
 
@@ -77,9 +79,9 @@ def test_resize_is_bilinear(path):
 
 def test_the_crop_is_central_in_test_and_anywhere_in_train(path):
     middle = chw(picture(0))[:, 2:10, 4:12]
-    np.testing.assert_array_equal(Transform(crop_size=8)(path, np.random.RandomState(0)), middle)
+    np.testing.assert_array_equal(Transform(crop_size=8)(path, Random(0)), middle)
     train = Transform(train=True, crop_size=8)
-    random, found = np.random.RandomState(0), {}
+    random, found = Random(0), {}
     for _ in range(2000):
         image = train(path, random)
         found[image.tobytes()] = found.get(image.tobytes(), 0) + 1
@@ -90,7 +92,7 @@ def test_the_crop_is_central_in_test_and_anywhere_in_train(path):
 
 
 def test_half_of_the_images_are_mirrored(path):
-    transform, random = Transform(mirror=True), np.random.RandomState(0)
+    transform, random = Transform(mirror=True), Random(0)
     plain = chw(picture(0))
     found = [transform(path, random) for _ in range(1000)]
     mirrored = sum(np.array_equal(image, plain[:, :, ::-1]) for image in found)

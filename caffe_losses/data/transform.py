@@ -95,14 +95,14 @@ class Transform:
         return (self.channels, self.new_height, self.new_width) if self.new_height else None
 
     def __call__(self, path, random=None, out=None):
-        """The image as float32 of (channels, height, width); `random`, a RandomState, for what is at random."""
+        """The image as float32 of (channels, height, width); `random`, a random.Random, for what is at random."""
         image = self.decode(path)
         top, left = self.corner(path, image.shape[:2], random)
         height, width = (self.crop_size, self.crop_size) if self.crop_size else image.shape[:2]
         window = (slice(None), slice(top, top + height), slice(left, left + width))
         mean = self.mean if self.mean is None or self.mean.shape[1:] == (1, 1) else self.mean[window]
         values = image.transpose(2, 0, 1)[window]
-        mirror = self.mirror and random is not None and random.randint(2)
+        mirror = self.mirror and random is not None and random.getrandbits(1)
         shape = values.shape
         if out is None:
             out = np.empty(shape, np.float32)
@@ -124,9 +124,10 @@ class Transform:
         """The image as uint8 of (height, width, channels), resized."""
         import cv2
 
-        encoded = np.fromfile(path, np.uint8)
+        with open(path, "rb", buffering=0) as file:
+            encoded = np.frombuffer(file.read(), np.uint8)
         try:
-            image = cv2.imdecode(encoded, COLORS[self.color]) if whole_file(encoded) else None
+            image = cv2.imdecode(encoded, COLORS[self.color]) if encoded.size and whole_file(encoded) else None
         except cv2.error:
             image = None
         if image is None:
@@ -150,7 +151,7 @@ class Transform:
         if min(spare) < 0:
             raise ValueError(f"{path} is {sides[0]} x {sides[1]}, smaller than crop_size {self.crop_size}")
         if self.train and random is not None:
-            return [random.randint(more + 1) for more in spare]
+            return [random.randrange(more + 1) for more in spare]
         return [more // 2 for more in spare]
 
 

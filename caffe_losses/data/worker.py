@@ -3,8 +3,7 @@
 import os
 import pickle
 import sys
-
-import numpy as np
+from random import Random
 
 from .feed import shared_array
 
@@ -31,7 +30,7 @@ def fill(batch, positions, paths, task):
     """Decode a batch; [(place of a broken image, place of the one taken for it)], or text of what is wrong."""
     transform, broken = task["transform"], []
     for k, (position, path) in enumerate(zip(positions, paths)):
-        random = np.random.RandomState([task["seed"], position & 0xFFFFFFFF, position >> 32])
+        random = Random((task["seed"] << 64) + int(position))  # a RandomState takes longer to make than a small image
         try:
             transform(path, random, out=batch[k])
         except (ValueError, OSError) as error:

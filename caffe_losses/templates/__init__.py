@@ -96,7 +96,7 @@ class ImageLists:
         return len(lists.read(self.path(name), self.classes))
 
 
-def train_val(net, loss, data, label_format, num_classes, batch, metrics, test_images):
+def train_val(net, loss, data, label_format, num_classes, batch, metrics=(), test_images=None):
     """The net for training and testing, as a NetParameter."""
     import caffe
 
