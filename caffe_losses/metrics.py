@@ -44,18 +44,6 @@ def thresholds(value):
     return [params.real(one) for one in value] if isinstance(value, (list, tuple)) else params.real(value)
 
 
-def positive(value):
-    if params.whole(value) < 1:
-        raise ValueError
-    return int(value)
-
-
-def yes_or_no(value):
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
-
-
 OPTIONS = (
     params.Option("metrics", ["mAP"], f"a list, each once, of {NAMES}", metric_names, "what is measured, in order"),
     params.LABEL_FORMAT,
@@ -65,11 +53,11 @@ OPTIONS = (
         meaning="for F1: a label is given if its score is >= this, in the scores' own unit"
     ),
     params.Option(
-        "top_k", None, *params.nullable(("a whole number >= 1", positive)),
+        "top_k", None, *params.nullable(params.at_least(1)),
         meaning="for F1: only the k highest scores are given"
     ),
     params.Option(
-        "at_least_one", True, "true or false", yes_or_no, "for F1: the highest score is given whatever the threshold"
+        "at_least_one", True, *params.FLAG, meaning="for F1: the highest score is given whatever the threshold"
     ),
 )  # fmt: skip
 

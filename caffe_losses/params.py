@@ -52,6 +52,21 @@ def whole(value):
     return int(value)
 
 
+def at_least(low):
+    def convert(value):
+        if whole(value) < low:
+            raise ValueError
+        return int(value)
+
+    return f"a whole number >= {low}", convert
+
+
+def flag(value):
+    if not isinstance(value, bool):
+        raise ValueError
+    return value
+
+
 def real(value):
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not np.isfinite(value):
         raise ValueError
@@ -81,6 +96,7 @@ def class_weights(value):
 
 
 WEIGHTS = "a number in [0, 1e6], a list of one a class, or the name of a .npy or .txt file with them", class_weights
+FLAG = "true or false", flag
 AXIS = Option("axis", 1, "a whole number", whole, "the axis of the classes; negative counts from the last")
 IGNORE_LABEL = Option(
     "ignore_label", None, *nullable(("a finite number", real)),

@@ -5,22 +5,16 @@ import os
 import numpy as np
 
 from .. import params
-from ..params import LABEL_FORMAT, Option, nullable, one_of
+from ..params import FLAG, LABEL_FORMAT, Option, nullable, one_of
 from . import lists
 from . import transform as transforms
 from .feed import Feed
 from .order import Order, repeat_factors
-from .transform import FLAG, NAME, Transform
-
-
-def count(value):
-    if params.whole(value) < 1:
-        raise ValueError
-    return int(value)
+from .transform import NAME, Transform
 
 
 def classes(value):
-    return count(value) if not isinstance(value, str) else transforms.name(value)
+    return COUNT[1](value) if not isinstance(value, str) else transforms.name(value)
 
 
 def seed(value):
@@ -29,7 +23,7 @@ def seed(value):
     return int(value)
 
 
-COUNT = "a whole number >= 1", count
+COUNT = params.at_least(1)
 OPTIONS = (
     Option("source", None, *NAME, meaning="the list of images: .txt, .csv or .jsonl"),
     Option("batch_size", None, *COUNT, meaning="images in a batch"),

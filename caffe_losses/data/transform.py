@@ -3,21 +3,9 @@
 import numpy as np
 
 from .. import params
-from ..params import Option, nullable, one_of, real
+from ..params import FLAG, Option, nullable, one_of, real
 
 COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
-
-
-def size(value):
-    if params.whole(value) < 0:
-        raise ValueError
-    return int(value)
-
-
-def flag(value):
-    if not isinstance(value, bool):
-        raise ValueError
-    return value
 
 
 def means(value):
@@ -30,7 +18,7 @@ def name(value):
     return value
 
 
-SIZE, FLAG, NAME = ("a whole number >= 0", size), ("true or false", flag), ("a file's name", name)
+SIZE, NAME = params.at_least(0), ("a file's name", name)
 OPTIONS = (
     Option("new_height", 0, *SIZE, meaning="resizes to this height, with new_width; 0: as it is"),
     Option("new_width", 0, *SIZE, meaning="resizes to this width, with new_height; 0: as it is"),

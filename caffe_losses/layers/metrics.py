@@ -8,10 +8,10 @@ from .. import metrics, params
 
 PASS_OPTIONS = (
     params.Option(
-        "test_iter", None, "a whole number >= 1", metrics.positive, "batches of a test pass, as in the solver; required"
+        "test_iter", None, *params.at_least(1), meaning="batches of a test pass, as in the solver; required"
     ),
     params.Option(
-        "images", None, *params.nullable(("a whole number >= 1", metrics.positive)),
+        "images", None, *params.nullable(params.at_least(1)),
         meaning="of the test set, where batches do not divide it: the data wrap round, and what is more is left out"
     ),
 )  # fmt: skip
