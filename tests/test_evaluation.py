@@ -59,6 +59,7 @@ class Trained:
         body = scorer("data", outputs) + metrics_layer() * (labels == "labels")
         text = data + body + loss_layer(loss, ["scores", labels], param=param)
         (folder / "net.prototxt").write_text(text)
+        caffe.set_random_seed(1)
         net = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
         net.save(str(folder / "net.caffemodel"))
         self.scores = []
