@@ -5,6 +5,7 @@
 # make test-hosts  training on two hosts, which are network namespaces: as root
 # make kill-test  50 random kills of a running training
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
+# make test-asan  the kernels under the address and undefined-behaviour sanitizers
 # make truth      compares the losses with PyTorch (which it installs)
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
@@ -22,7 +23,7 @@ all: .venv/package-installed
 	docker/install-caffe .venv
 	@touch $@
 
-.venv/package-installed: setup.py .venv/caffe-installed
+.venv/package-installed: setup.py $(wildcard caffe_losses/kernels/*.[ch]) caffe_losses/kernels/build.py .venv/caffe-installed
 	$(run)pip install -q --disable-pip-version-check -e '.[all]'
 	@touch $@
 
@@ -52,7 +53,15 @@ OLDEST ?= python3.6
 test-oldest:
 	$(OLDEST) -m venv build/oldest
 	build/oldest/bin/pip install -q -r tests/oldest.txt
-	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_params.py tests/test_blocks.py
+	PYTHONPATH=. build/oldest/bin/python -m caffe_losses.kernels
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_params.py tests/test_kernels.py
+
+# In a copy, as the library is compiled anew with the sanitizers. Python itself leaks on purpose.
+test-asan: all
+	rm -rf build/asan && mkdir -p build/asan && cp -r caffe_losses tests pyproject.toml build/asan
+	cd build/asan && CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1" ../../$(run)python -m caffe_losses.kernels
+	cd build/asan && LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 ../../$(run)python -m pytest -q tests/test_kernels.py
 
 truth: all
 	$(run)pip install -q --disable-pip-version-check -e '.[truth]'
@@ -86,5 +95,5 @@ docker-check:
 clean:
 	rm -rf build .venv
 
-.PHONY: all example emoji test test-hosts kill-test test-oldest truth fuzz bench bench-check bench-images bench-parallel \
+.PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-images bench-parallel \
   lint docker-check clean

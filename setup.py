@@ -1,6 +1,16 @@
+import importlib.util
 import re
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
+from setuptools.command.build_ext import build_ext
+
+try:
+    from setuptools.command.bdist_wheel import bdist_wheel
+except ImportError:  # setuptools before 70
+    try:
+        from wheel.bdist_wheel import bdist_wheel
+    except ImportError:  # `pip install` makes no wheel
+        bdist_wheel = None
 
 with open("caffe_losses/__init__.py") as source:
     version = re.search('__version__ = "(.*)"', source.read()).group(1)
@@ -21,6 +31,41 @@ extras = {
 extras["all"] = sorted({name for names in extras.values() for name in names})
 extras["truth"] = ["torch>=2.0"]
 
+
+class BuildKernels(build_ext):
+    """Compiles the kernels, a library that no Python is linked to; without a compiler, goes on without them."""
+
+    def run(self):
+        specification = importlib.util.spec_from_file_location("build", "caffe_losses/kernels/build.py")
+        build = importlib.util.module_from_spec(specification)
+        specification.loader.exec_module(build)
+        library = build.LIBRARY if self.inplace or getattr(self, "editable_mode", False) else self.get_outputs()[0]
+        self.compiled = False
+        try:
+            build.build(library)
+            self.compiled = True
+        except OSError as error:
+            print(f"caffe_losses: the kernels are not compiled ({error}); the losses run in numpy, many times slower")
+
+    def get_ext_filename(self, fullname):
+        return fullname.replace(".", "/") + ".so"
+
+    def copy_extensions_to_source(self):
+        """Nothing to copy: `run` has compiled in place."""
+
+
+commands = {"build_ext": BuildKernels}
+if bdist_wheel:
+
+    class Wheel(bdist_wheel):
+        """One wheel for every Python: pure where nothing was compiled."""
+
+        def get_tag(self):
+            compiled = getattr(self.get_finalized_command("build_ext"), "compiled", False)
+            return "py3", "none", super().get_tag()[2] if compiled else "any"
+
+    commands["bdist_wheel"] = Wheel
+
 setup(
     name="caffe_losses",
     version=version,
@@ -29,6 +74,9 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-2-Clause",
     packages=find_packages(include=["caffe_losses", "caffe_losses.*"]),
+    package_data={"caffe_losses.kernels": ["*.h", "*.c"]},
+    ext_modules=[Extension("caffe_losses.kernels.library", ["caffe_losses/kernels/kernels.c"])],
+    cmdclass=commands,
     python_requires=">=3.6",
     install_requires=["numpy>=1.13"],
     extras_require=extras,

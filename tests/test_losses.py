@@ -8,8 +8,10 @@ import reference
 from registry import CASES, Case, build, case_id, inputs, settings
 
 import caffe_losses
-from caffe_losses import blocks, losses
+from caffe_losses import losses
 from caffe_losses.gradcheck import check_function
+
+pytestmark = pytest.mark.usefixtures("arithmetic")
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_case = pytest.mark.parametrize("case", CASES, ids=case_id)
@@ -146,18 +148,6 @@ def test_inputs_are_not_modified(case):
     for array in (scores, labels, weights):
         array.flags.writeable = False
     build(case)(scores, labels, weights)
-
-
-@each_case
-def test_blocks_do_not_matter(case, monkeypatch):
-    scores, labels = inputs(case)
-    expected = build(case)(scores, labels)
-    monkeypatch.setattr(blocks, "BYTES", 1)  # one row, or few, a block
-    loss = build(case)
-    found = loss(scores, labels)
-    assert len(loss.blocks) > 1 or scores.size == 1 or scores.shape[case.axis] == scores.size or case.axis == 0
-    np.testing.assert_allclose(found[0], expected[0], **CLOSE)
-    np.testing.assert_allclose(found[1], expected[1], **CLOSE)
 
 
 @each_loss

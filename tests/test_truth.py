@@ -21,6 +21,8 @@ from registry import settings
 
 from caffe_losses import losses
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 SCALES = [0.01, 1, 10, 100, 1e4]
 LOSSES = [losses.MultiLabelSoftmaxLoss, losses.SigmoidCrossEntropyLoss, losses.SigmoidFocalLoss, losses.AsymmetricLoss]
 

@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from caffe_losses import losses
 
+pytestmark = pytest.mark.usefixtures("arithmetic")
+
 CLOSE = {"rtol": 1e-11, "atol": 1e-13}
 random = np.random.RandomState(0)
 SCORES = 3 * random.randn(12, 7)

@@ -9,21 +9,24 @@ SMALLEST = 1e-20  # as in Caffe's MultinomialLogisticLoss
 SLACK = 1e-4  # a Softmax layer's own rounding may pass 1
 
 
+def minus_log(p):
+    """-log max(p, 1e-20), and its derivative."""
+    return -np.log(np.maximum(p, SMALLEST)), np.where(p > SMALLEST, -1 / p, 0)
+
+
 class OfProbabilities:
     """Mixed in: refuses what is no probability, except where it is ignored."""
 
     has_probabilities = False
+    ignored_score = 0.5
 
-    def prepared(self, scores, labels):
-        if labels.ignored.size:
-            scores = scores.copy()
-            scores.ravel()[labels.ignored] = 0.5
-        if scores.size and not (scores.min() >= -SLACK and scores.max() <= 1 + SLACK):
-            given = self.inputs[0]
-            wrong = ~((given >= -SLACK) & (given <= 1 + SLACK))
+    def check_scores(self):
+        probabilities, labels, _ = self.inputs
+        wrong = ~((probabilities >= -SLACK) & (probabilities <= 1 + SLACK)).reshape(self.shape)
+        wrong &= ~self.dense(labels)[1]
+        if wrong.any():
             text = "{}; give probabilities, or such scores to {}"
-            self.refuse(text, self.place("scores", wrong, given), self.of_scores)
-        return scores
+            self.refuse(text, self.place("scores", wrong, probabilities), self.of_scores)
 
 
 class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):
@@ -39,14 +42,11 @@ class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):
     """
 
     of_scores = "MultiLabelSoftmaxLoss"
+    kernel = "logistic"
 
-    def block(self, scores, labels, weights, out, gradient):
-        targets = self.targets(labels)
-        values = targets.values if weights is None else targets.times(weights)
-        p = scores.ravel()[targets.index]
-        out.fill(0)
-        out.ravel()[targets.index] = np.where(p > SMALLEST, -values / p, 0)
-        return -(values * np.log(np.maximum(p, SMALLEST))).sum()
+    def of_targets(self, scores, targets):
+        loss, slope = minus_log(scores)
+        return (targets * loss).sum(axis=1, keepdims=True), targets * slope
 
 
 class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
@@ -61,20 +61,11 @@ class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
     """
 
     of_scores = "SigmoidCrossEntropyLoss"
+    kernel = "binary"
 
-    def negative(self, scores, loss, slope, spare):
-        minus_log(np.subtract(1, scores, out=slope), loss)
-
-    def positive(self, scores):
-        slope, loss = scores.copy(), np.empty_like(scores)
-        minus_log(slope, loss)
+    def negative(self, scores):
+        loss, slope = minus_log(1 - scores)
         return loss, -slope
 
-
-def minus_log(p, loss):
-    """-log max(p, 1e-20) into `loss`; p becomes its derivative's opposite, 1 / p or 0."""
-    kept = p > SMALLEST
-    np.maximum(p, SMALLEST, out=p)
-    np.negative(np.log(p, out=loss), out=loss)
-    np.reciprocal(p, out=p)
-    p *= kept
+    def positive(self, scores):
+        return minus_log(scores)

@@ -1,12 +1,9 @@
-"""Losses between a row's target distribution and the softmax of its scores, or its probabilities."""
+"""The softmax loss of scores, and what losses of a distribution share."""
 
 import numpy as np
 
 from .. import params
-from ..labels import sum_classes
-from ..reduction import Loss
-
-SMALL, LARGE = 1e-10, 1e30  # sums of exponentials within this have lost nothing that float32 could show
+from .base import Loss
 
 
 class DistributionLoss(Loss):
@@ -17,6 +14,8 @@ class DistributionLoss(Loss):
     with the scale of `label_scale`: M, the number of the row's positive labels (COUNT), their sum
     (SUM), or 1 (NONE), and C the number of its classes that are not ignored. T = 0 where no label is
     positive: such a row has loss 0 and gradient 0, and counts in the normalizer.
+
+    A subclass says in `of_targets` what it makes of scores and T.
     """
 
     options = (
@@ -29,24 +28,29 @@ class DistributionLoss(Loss):
         params.NORMALIZATION,
     )
 
-    def targets(self, labels):
-        """T, as Labels, with the sum of each row in `total`."""
-        count = labels.count_rows()
-        total = count if labels.all_one else labels.sum_rows(labels.values)
-        scale = count if self.label_scale == "COUNT" else total if self.label_scale == "SUM" else count > 0
-        share = 1.0 / (scale + (count == 0))
-        targets = labels.with_values(labels.spread(share) if labels.all_one else labels.times(share))
-        targets.total = share * total
-        if self.label_smoothing:
-            uniform = np.where(count, self.label_smoothing / labels.classes_left(), 0)
-            targets = targets.made_dense(self.dtype)
-            targets.values = (1 - self.label_smoothing) * targets.values + targets.spread(uniform)
-            targets.values[labels.ignored] = 0
-        if self.class_weight is not None:
-            targets.values = targets.values * np.resize(self.class_weight, self.classes)[targets.classes()]
-        if self.label_smoothing or self.class_weight is not None:
-            targets.total = targets.sum_rows(targets.values)
-        return targets
+    def of_targets(self, scores, targets):
+        """(loss of each row, its derivative in each score), of arrays (outer, classes, inner)."""
+        raise NotImplementedError
+
+    def formula(self, scores, labels, ignored):
+        return self.of_targets(scores, self.targets(labels, ignored))
+
+    def targets(self, labels, ignored):
+        count, total = ((a.sum(axis=1, keepdims=True)) for a in (labels != 0, labels))
+        scale = {"COUNT": count, "SUM": total, "NONE": 1}[self.label_scale]
+        uniform = self.label_smoothing / (~ignored).sum(axis=1, keepdims=True)
+        targets = self.of_class("class_weight", 1.0) * ((1 - self.label_smoothing) * labels / scale + uniform)
+        return np.where(ignored | (count == 0), 0, targets)
+
+    def of_class(self, name, default=None):
+        weights = super().of_class(name, default)
+        return weights.reshape(-1, 1) if isinstance(weights, np.ndarray) else weights
+
+    def kernel_fields(self, weighted):
+        general = self.label_smoothing > 0 or self.class_weight is not None or self.ignore_label is not None
+        fields = self.kernel_weights(np.ones(self.classes) if general else None)
+        count, total = self.label_scale == "COUNT", self.label_scale == "SUM"
+        return dict(fields, count=count, sum=total, general=general, numbers=4 if general else 3)
 
 
 class MultiLabelSoftmaxLoss(DistributionLoss):
@@ -64,53 +68,19 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
     """
 
     activation = "Softmax"
+    kernel = "softmax"
 
-    def block(self, scores, labels, weights, out, gradient):
-        b, _, j = scores.shape
-        targets = self.targets(labels)
-        partition, shift = self.exponentials(scores, labels, out)
-        at = scores.ravel()[targets.index]
-        terms = targets.values * (at if shift is None else at - targets.spread(shift))
-        at_targets = targets.sum_rows(terms)
-        if targets.everywhere and not np.isfinite(at_targets).all():
-            at_targets = targets.sum_rows(np.where(targets.values, terms, 0))  # not 0 times a masked class's -inf
-        loss = targets.total * np.log(partition.astype(np.float64)) - at_targets
-        if weights is not None:
-            loss *= weights
-        if gradient:
-            factor, values = targets.total / partition, targets.values
-            if weights is not None:
-                factor, values = factor * weights, targets.times(weights)
-            out *= factor.astype(out.dtype).reshape(b, 1, j)
-            out.ravel()[targets.index] -= values
-        return loss.sum()
-
-    def exponentials(self, scores, labels, out):
-        """exp(scores - shift) into `out`, 0 for the ignored classes; returns its sums and the shifts of the rows.
-
-        No shift (None) unless a sum comes near the ends of float32's range; then the row's maximum.
-        """
-        dropped = labels.classes_left() == 0 if labels.ignored.size else slice(0)
-        partition = sum_classes(np.exp(masked(scores, labels, out), out=out))
-        partition[dropped] = 1
-        if partition.size and partition.min() > SMALL and partition.max() < LARGE:
-            return partition, None
-        kept = masked(scores, labels, out)
-        shift = kept.max(axis=1, keepdims=True)
-        shift.ravel()[dropped] = 0
-        partition = sum_classes(np.exp(np.subtract(kept, shift, out=out), out=out))
-        partition[dropped] = 1
-        return partition, shift.ravel()
+    def of_targets(self, scores, targets):
+        log_p = log_softmax(scores)
+        loss = -np.where(targets, targets * log_p, 0).sum(axis=1, keepdims=True)
+        return loss, targets.sum(axis=1, keepdims=True) * np.exp(log_p) - targets
 
     def probabilities(self, scores, out):
-        exp = np.exp(scores - scores.max(axis=1, keepdims=True))
-        np.divide(exp, exp.sum(axis=1, keepdims=True), out=out)
+        np.subtract(scores, scores.max(axis=1, keepdims=True), out=out)
+        np.exp(out, out=out)
+        np.divide(out, out.sum(axis=1, keepdims=True, dtype=np.float64), out=out, casting="same_kind")
 
 
-def masked(scores, labels, out):
-    """The scores; where classes are ignored, a copy in `out` in which these are -inf."""
-    if not labels.ignored.size:
-        return scores
-    np.copyto(out, scores)
-    out.ravel()[labels.ignored] = -np.inf
-    return out
+def log_softmax(scores):
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))

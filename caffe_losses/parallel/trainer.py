@@ -1,6 +1,6 @@
 """One rank's training: set-up, the solver's own loop, and what hangs on it."""
 
-from .. import reduction
+from ..losses import base
 from . import devices, faults, reduce, snapshots
 from . import solver as solvers
 
@@ -96,7 +96,7 @@ class Trainer:
         if self.comm.size > 1:
             # kept here, as Caffe keeps no reference
             self.average = devices.gradient_mean(self.device, self.comm, self.solver, self.blobs)
-            reduction.over_ranks = self.mean_count
+            base._mean_over_ranks = self.mean_count
         self.solver.add_callback(self.start_iteration, self.gradients_ready)
         if self.comm.size > 1:
             self.solver.add_callback(*self.average)

@@ -1,0 +1,121 @@
+"""The compiled library, called by ctypes: it needs no Python.h, and one build serves every Python and numpy."""
+
+import ctypes
+import os
+import warnings
+
+import numpy as np
+
+from . import build
+
+# As in losses.h and problem.h
+NAMES = ("cross_entropy", "focal", "asymmetric", "binary", "softmax", "logistic")
+LANES, WIDE = 16, 128
+SMALL = 1024  # so many classes of WIDE rows stay in a second-level cache
+
+
+class Options(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_double) for name in ("gamma_pos", "gamma_neg", "alpha_pos", "alpha_neg", "clip")]
+
+
+class Problem(ctypes.Structure):
+    _fields_ = (
+        [(name, ctypes.c_int64) for name in ("outer", "classes", "inner", "slots")]
+        + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "ignores", "general")]
+        + [(name, ctypes.c_double) for name in ("ignore_label", "label_limit", "label_smoothing")]
+        + [("options", Options)]
+        + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "scratch")]
+    )
+
+
+class Result(ctypes.Structure):
+    _fields_ = [("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("bad_label", ctypes.c_int32),
+                ("bad_score", ctypes.c_int32)]  # fmt: skip
+
+
+_library = None  # not looked for yet; False: there is none
+
+
+def library():
+    """The compiled library, or None; says once in the log that there is none."""
+    global _library
+    if _library is None:
+        _library = load() or False
+    return _library or None
+
+
+def load():
+    reason = "are not compiled"
+    if os.path.exists(build.LIBRARY):
+        loaded = ctypes.CDLL(build.LIBRARY)
+        if ctypes.string_at(loaded.sources) == build.digest().encode():
+            return loaded
+        reason = "were compiled from other sources"
+    warnings.warn(
+        f"caffe_losses: the kernels {reason}, so that the losses run in numpy, many times slower; "
+        "compile them with python -m caffe_losses.kernels",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+def level():
+    """The best instruction set that this machine has and the library was compiled for: v4, v3 or base; or numpy.
+
+    The environment variable CAFFE_LOSSES_KERNELS sets a lower one: v3, base or numpy.
+    """
+    highest = os.environ.get("CAFFE_LOSSES_KERNELS", "v4")
+    if highest not in ("v4", "v3", "base", "numpy"):
+        raise ValueError(f"CAFFE_LOSSES_KERNELS: expected v4, v3, base or numpy, got {highest!r}; unset it")
+    if highest == "numpy" or library() is None:
+        return "numpy"
+    for name in ("v4", "v3"):
+        if highest >= name and getattr(library(), "has_" + name)() and hasattr(library(), "forward_float_" + name):
+            return name
+    return "base"
+
+
+# An array's memory as an argument, cheaper than array.ctypes; writeable arrays only.
+memory_of = (ctypes.c_char * 0).from_buffer
+
+
+def address(array):
+    if array is None:
+        return None
+    return memory_of(array) if array.flags.writeable else array.ctypes.data
+
+
+class Kernel:
+    """One loss, by its name in C, on arrays of one shape and type. Arrays have to be contiguous, and of that type.
+
+    name     of NAMES
+    dtype    float32 or float64
+    options  of the struct Options; what is left out is 0
+    fields   of the struct Problem; class_weight and pos_weight are arrays, or None
+    row      numbers of this shape that are kept from forward to backward
+    scratch  how many numbers more are needed
+    """
+
+    def __init__(self, name, dtype, options, fields, row, scratch):
+        variant = f"_{'float' if dtype == np.float32 else 'double'}_{level()}"
+        self._forward, self._backward = (getattr(library(), step + variant) for step in ("forward", "backward"))
+        pointer = ctypes.c_void_p
+        self._forward.argtypes, self._forward.restype = (pointer,) * 5, None
+        self._backward.argtypes, self._backward.restype = (pointer,) * 4 + (ctypes.c_double, pointer), None
+        self.kept = [np.zeros(row, dtype), np.zeros(scratch, dtype), fields["class_weight"], fields["pos_weight"]]
+        row, scratch, *weights = (None if array is None else array.ctypes.data for array in self.kept)
+        fields = dict(fields, loss=NAMES.index(name), options=Options(**options), row=row, scratch=scratch)
+        fields["class_weight"], fields["pos_weight"] = weights
+        self._problem, self._result = Problem(**fields), Result()
+        self._problem_address, self._result_address = ctypes.addressof(self._problem), ctypes.addressof(self._result)
+
+    def forward(self, scores, labels, weights):
+        """(the summed loss, what is not ignored, whether a label or a score is out of its domain)"""
+        self._forward(self._problem_address, address(scores), address(labels), address(weights), self._result_address)
+        result = self._result
+        return result.loss, result.valid, result.bad_label or result.bad_score
+
+    def backward(self, scores, labels, weights, scale, out):
+        """Write scale times the gradient of the last forward's loss into `out`."""
+        self._backward(self._problem_address, address(scores), address(labels), address(weights), scale, address(out))

@@ -1,0 +1,179 @@
+/* Losses of independent labels. Of a score with the label y, and its target t = (1 - label_smoothing) y + label_smoothing / 2:
+ *
+ *   weight * ((1 - t) loss of the label 0 + pos_weight t loss of the label 1)
+ */
+enum { ALL_0, PLAIN, GENERAL }; /* labels that are all 0 and, like PLAIN, no option but a weight of the whole run */
+
+/* Scores that follow each other in memory. */
+typedef struct {
+  const real *scores, *labels;
+  const real *weights, *pos_weights; /* one a score, or null */
+  real weight, pos_weight;           /* of all of them */
+  real *slopes;
+} Run;
+
+FUNCTION Cost blended(int loss, int whole, int mode, real s, real t, real pos_weight, const Options *o) {
+  Cost no = of_label_0(loss, s, o, whole);
+  if (mode == ALL_0) return no;
+  Cost yes = of_label_1(loss, s, o, whole);
+  Cost cost = {(1 - t) * no.loss + (t != 0 ? pos_weight * t * yes.loss : 0),
+               (1 - t) * no.slope + (t != 0 ? pos_weight * t * yes.slope : 0)};
+  return cost;
+}
+
+/* The loss of n scores, a multiple of LANES; or, with `backward`, their slopes. From `end` on there is padding: scores that
+ * lose nothing with the label 0. */
+FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem *p, Run run, int n, int end, Result *result) {
+  const real *restrict scores = run.scores, *restrict labels = run.labels;
+  real *restrict slopes = run.slopes;
+  const Options o = p->options;
+  const real keep = (real)(1 - p->label_smoothing), half = (real)(p->label_smoothing / 2), limit = (real)p->label_limit;
+  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label);
+  const int ignores = p->ignores;
+  double total = 0;
+  unsigned_real highest = 0;
+  int bad_score = 0, valid = 0;
+#pragma omp simd reduction(+ : total, valid) reduction(max : highest) reduction(| : bad_score)
+  for (int i = 0; i < n; ++i) {
+    real s = scores[i], y = mode == ALL_0 ? 0 : labels[i];
+    int out = mode == GENERAL && (i >= end || (ignores && y == ignore_label));
+    real t = mode == GENERAL ? keep * y + half : y;
+    real pos_weight = mode == GENERAL ? run.pos_weight * run.pos_weights[i] : 1;
+    real weight = mode == GENERAL ? run.weights[i] : 1;
+    Cost cost = blended(loss, whole, mode, s, t, pos_weight, &o);
+    if (backward) {
+      slopes[i] = out ? 0 : run.weight * weight * cost.slope;
+    } else {
+      real loss_of_label = out ? 0 : cost.loss; /* not chosen in double: gcc 12 loses sums of such a choice */
+      total += (double)weight * (double)loss_of_label;
+      if (mode == GENERAL) valid += !out;
+      unsigned_real order = order_of(out ? 0 : y);
+      highest = order > highest ? order : highest;
+      if (loss == ASYMMETRIC) bad_score |= !out & (s == (real)INFINITY);
+      if (loss == BINARY) bad_score |= !out & !(s >= (real)-1e-4 && s <= (real)1.0001);
+    }
+  }
+  if (!backward) {
+    result->valid += mode == GENERAL ? valid : end;
+    result->bad_label |= highest > order_of(limit);
+    result->bad_score |= bad_score;
+  }
+  return total;
+}
+
+typedef double Piece(const Problem *, Run, int, int, Result *);
+
+#define PIECE(loss, whole, mode, backward)                                                                        \
+  static double piece_##loss##_##whole##_##mode##_##backward(const Problem *p, Run run, int n, int end, Result *result) { \
+    return piece(loss, whole, mode, backward, p, run, n, end, result);                                                   \
+  }
+#define PIECES(loss, whole)                                                                     \
+  PIECE(loss, whole, ALL_0, 0) PIECE(loss, whole, PLAIN, 0) PIECE(loss, whole, GENERAL, 0)      \
+  PIECE(loss, whole, ALL_0, 1) PIECE(loss, whole, PLAIN, 1) PIECE(loss, whole, GENERAL, 1)
+#define NAMES(loss, whole)                                                                                     \
+  {{piece_##loss##_##whole##_ALL_0_0, piece_##loss##_##whole##_PLAIN_0, piece_##loss##_##whole##_GENERAL_0},   \
+   {piece_##loss##_##whole##_ALL_0_1, piece_##loss##_##whole##_PLAIN_1, piece_##loss##_##whole##_GENERAL_1}}
+
+PIECES(CROSS_ENTROPY, 1) PIECES(FOCAL, 0) PIECES(FOCAL, 1) PIECES(ASYMMETRIC, 0) PIECES(ASYMMETRIC, 1) PIECES(BINARY, 1)
+
+/* by loss, whether gammas are whole, backward and mode */
+static Piece *const pieces[4][2][2][3] = {{NAMES(CROSS_ENTROPY, 1), NAMES(CROSS_ENTROPY, 1)},
+                                          {NAMES(FOCAL, 0), NAMES(FOCAL, 1)},
+                                          {NAMES(ASYMMETRIC, 0), NAMES(ASYMMETRIC, 1)},
+                                          {NAMES(BINARY, 1), NAMES(BINARY, 1)}};
+
+FUNCTION int small_and_whole(double gamma) { return gamma == 0 || (gamma <= 7 && gamma == (double)(int)gamma); }
+
+static int any_positive(const real *labels, int n) {
+  int positive = 0;
+#pragma omp simd reduction(| : positive)
+  for (int i = 0; i < n; ++i) positive |= labels[i] != 0;
+  return positive;
+}
+
+static Run moved(Run run, int64_t by) {
+  run.scores += by;
+  run.labels += by;
+  if (run.weights) run.weights += by;
+  if (run.pos_weights) run.pos_weights += by;
+  if (run.slopes) run.slopes += by;
+  return run;
+}
+
+static void padded(const real *from, int n, real *to, real filling) {
+  for (int i = 0; i < LANES; ++i) to[i] = from && i < n ? from[i] : filling;
+}
+
+/* The last n scores of a run, fewer than LANES. */
+static double tail(Piece *of, const Problem *p, Run run, int n, Result *result) {
+  real scores[LANES], labels[LANES], weights[LANES], pos_weights[LANES], slopes[LANES];
+  padded(run.scores, n, scores, p->loss == BINARY ? 0 : (real)-INFINITY);
+  padded(run.labels, n, labels, 0);
+  padded(run.weights, n, weights, 1);
+  padded(run.pos_weights, n, pos_weights, 1);
+  Run whole = {scores, labels, weights, pos_weights, run.weight, run.pos_weight, slopes};
+  double loss = of(p, whole, LANES, n, result);
+  if (run.slopes) memcpy(run.slopes, slopes, n * sizeof(real));
+  return loss;
+}
+
+static double of_run(const Problem *p, Run run, int64_t n, Result *result) {
+  real ones[BLOCK];
+  int whole = small_and_whole(p->options.gamma_pos) && small_and_whole(p->options.gamma_neg), backward = run.slopes != 0;
+  double loss = 0;
+  int unweighted = p->general && !run.weights, unweighted_positives = p->general && !run.pos_weights;
+  if (unweighted || unweighted_positives)
+    for (int i = 0; i < BLOCK; ++i) ones[i] = 1;
+  for (int64_t start = 0; start < n; start += BLOCK) {
+    Run block = moved(run, start);
+    int size = n - start < BLOCK ? (int)(n - start) : BLOCK, most = size / LANES * LANES;
+    prefetch(block.scores + BLOCK, size);
+    prefetch(block.labels + BLOCK, size);
+    if (unweighted) block.weights = ones;
+    if (unweighted_positives) block.pos_weights = ones;
+    int mode = p->general ? GENERAL : p->loss == CROSS_ENTROPY || any_positive(block.labels, size) ? PLAIN : ALL_0;
+    Piece *of = pieces[p->loss][whole][backward][mode];
+    if (most) loss += of(p, block, most, most, result);
+    if (size > most) loss += tail(of, p, moved(block, most), size - most, result);
+  }
+  return loss;
+}
+
+/* All scores: their loss, or with `out` top_diff times the gradient. */
+static void independent(const Problem *p, const real *scores, const real *labels, const real *weights, double scale,
+                        real *out, Result *result) {
+  if (!p->general && !p->index && !weights) {
+    Run all = {scores, labels, 0, 0, (real)scale, 1, out};
+    result->loss = of_run(p, all, p->outer * p->classes * p->inner, result);
+    return;
+  }
+  for (int64_t o = 0; o < p->outer; ++o) {
+    for (int64_t at = 0; at < p->inner; at += p->index ? p->lanes : p->inner) {
+      int64_t first = o * p->classes * p->inner + at, n = p->inner - at;
+      const real *y = labels + first;
+      int64_t step = p->inner;
+      if (p->index) {
+        n = n < p->lanes ? n : p->lanes;
+        y = labels + o * p->slots * p->inner + at;
+        read_indices(p, y, p->inner, (int)n, p->scratch, result);
+        step = n;
+      }
+      const real *of_class = p->index ? p->scratch : y;
+      const real *w = weights ? weights + o * p->inner + at : 0;
+      if (p->inner == 1) {
+        real weight = w ? *w : 1;
+        Run row = {scores + first, of_class, p->class_weight, p->pos_weight, (real)(scale * weight), 1, out ? out + first : 0};
+        result->loss += weight * of_run(p, row, p->classes, result);
+      } else {
+        for (int64_t c = 0; c < p->classes; ++c) {
+          int64_t here = first + c * p->inner;
+          real weight = p->class_weight ? p->class_weight[c] : 1;
+          Run run = {scores + here, of_class + c * step, w, 0, (real)(scale * weight), p->pos_weight ? p->pos_weight[c] : 1,
+                     out ? out + here : 0};
+          result->loss += weight * of_run(p, run, n, result);
+        }
+      }
+      if (p->index) forget_indices(p, y, p->inner, (int)n, p->scratch);
+    }
+  }
+}

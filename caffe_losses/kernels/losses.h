@@ -1,0 +1,121 @@
+/* Each loss as its formula. The docstrings in caffe_losses/losses say the same in words.
+ *
+ * Two families. The losses of independent labels are sums over single scores: `Cost` holds the loss of a score for the
+ * label 1, or for the label 0, and its slope, the derivative in the score. The losses of a distribution are
+ * sums over the classes of a row, to which its targets t give weights.
+ */
+#include "functions.h"
+
+typedef struct {
+  double gamma_pos, gamma_neg, alpha_pos, alpha_neg, clip;
+} Options;
+
+typedef struct {
+  real loss, slope;
+} Cost;
+
+/* p = sigmoid(s), q = 1 - p = sigmoid(-s), and their logarithms, finite for any finite s. */
+typedef struct {
+  real p, q, log_p, minus_log_q;
+} Logistic;
+
+FUNCTION Logistic logistic(real s) {
+  real e = exponential(-(real)fabs(s)), larger = 1 / (1 + e), minus_log_larger = log1p_up_to_1(e);
+  Logistic l = {s < 0 ? e * larger : larger, s < 0 ? larger : e * larger, (s < 0 ? s : 0) - minus_log_larger,
+                (s < 0 ? 0 : s) + minus_log_larger};
+  return l;
+}
+
+FUNCTION Cost mirrored(Cost cost) { /* of -s, as a function of s */
+  Cost other = {cost.loss, -cost.slope};
+  return other;
+}
+
+/* base^gamma; `whole`: gamma is one of 0, 1, ... 7. */
+FUNCTION real power(real base, real log_base, double gamma, int whole) {
+  if (!whole) return exponential((real)gamma * (log_base < (real)-1e30 ? (real)-1e30 : log_base));
+  int n = (int)gamma;
+  real square = base * base;
+  return (n & 1 ? base : 1) * (n & 2 ? square : 1) * (n & 4 ? square * square : 1);
+}
+
+/* SigmoidCrossEntropyLoss: log(1 + e^s), sigmoid(s) */
+FUNCTION Cost cross_entropy_0(real s) {
+  Logistic l = logistic(s);
+  Cost cost = {l.minus_log_q, l.p};
+  return cost;
+}
+
+FUNCTION Cost cross_entropy_1(real s) { return mirrored(cross_entropy_0(-s)); }
+
+/* SigmoidFocalLoss: -p^gamma log q, p^gamma (p - gamma q log q) */
+FUNCTION Cost focal(real s, double gamma, int whole) {
+  Logistic l = logistic(s);
+  real focus = power(l.p, l.log_p, gamma, whole);
+  Cost cost = {focus * l.minus_log_q, focus * (l.p + (real)gamma * l.q * l.minus_log_q)};
+  return cost;
+}
+
+FUNCTION Cost focal_0(real s, const Options *o, int whole) {
+  Cost cost = focal(s, o->gamma_neg, whole);
+  Cost weighted = {(real)o->alpha_neg * cost.loss, (real)o->alpha_neg * cost.slope};
+  return weighted;
+}
+
+FUNCTION Cost focal_1(real s, const Options *o, int whole) {
+  Cost cost = mirrored(focal(-s, o->gamma_pos, whole));
+  Cost weighted = {(real)o->alpha_pos * cost.loss, (real)o->alpha_pos * cost.slope};
+  return weighted;
+}
+
+/* AsymmetricLoss with r = max(p - clip, 0): -r^gamma log(1 - r), p q r^gamma (1 / (1 - r) - gamma log(1 - r) / r) */
+FUNCTION Cost asymmetric_0(real s, const Options *o, int whole) {
+  Logistic l = logistic(s);
+  real clip = (real)o->clip, above = l.p - clip;
+  real r = above > 0 ? above : 0, not_r = l.q + clip < 1 ? l.q + clip : 1; /* 1 - r would cancel */
+  real minus_log = -logarithm(not_r);
+  real some_r = r > (real)1e-30 ? r : (real)1e-30;
+  real focus = r > 0 ? power(r, whole ? 0 : logarithm(some_r), o->gamma_neg, whole) : 0;
+  Cost cost = {focus * minus_log, l.p * l.q * focus * ((some_r + (real)o->gamma_neg * minus_log * not_r) / (some_r * not_r))};
+  return cost;
+}
+
+/* BinaryCrossEntropyLoss, of a probability: -log max(1 - p, 1e-20), 1 / (1 - p) unless it is clamped */
+FUNCTION real clamped(real p) { return p < (real)1e-20 ? (real)1e-20 : p; }
+
+FUNCTION Cost minus_log(real p) {
+  Cost cost = {-logarithm(clamped(p)), p > (real)1e-20 ? -1 / p : 0};
+  return cost;
+}
+
+FUNCTION Cost binary_0(real p) { return mirrored(minus_log(1 - p)); }
+FUNCTION Cost binary_1(real p) { return minus_log(p); }
+
+/* MultiLabelSoftmaxLoss, with x = s - max s, Z = sum e^x and W = sum t:  W log Z - sum t x,  W / Z e^x - t */
+FUNCTION real softmax_log(real s, real max) { return s - max; }
+FUNCTION real softmax_slope(real s, real max, real w_over_z, real t) { return w_over_z * exponential(s - max) - t; }
+
+/* MultiLabelLogisticLoss, of probabilities: -sum t log max(p, 1e-20),  -t / p unless it is clamped */
+FUNCTION real logistic_log(real p) { return -minus_log(p).loss; }
+FUNCTION real logistic_slope(real p, real t) { return t * minus_log(p).slope; }
+
+/* The losses of independent labels by name, of the label 0 and of the label 1. */
+enum { CROSS_ENTROPY, FOCAL, ASYMMETRIC, BINARY, SOFTMAX, LOGISTIC };
+
+FUNCTION Cost of_label_0(int loss, real s, const Options *o, int whole) {
+  switch (loss) {
+    case CROSS_ENTROPY: return cross_entropy_0(s);
+    case FOCAL: return focal_0(s, o, whole);
+    case ASYMMETRIC: return asymmetric_0(s, o, whole);
+    default: return binary_0(s);
+  }
+}
+
+FUNCTION Cost of_label_1(int loss, real s, const Options *o, int whole) {
+  switch (loss) {
+    case CROSS_ENTROPY: return cross_entropy_1(s);
+    case FOCAL:
+    case ASYMMETRIC: return focal_1(s, o, whole);
+    default: return binary_1(s);
+  }
+}

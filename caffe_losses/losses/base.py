@@ -1,0 +1,317 @@
+"""What all losses share: shapes, labels, ignored labels, weights and Caffe's four normalizers.
+
+    loss = (sum over rows of weight_row * loss_row) / normalizer
+    gradient = top diff / normalizer * weight_row * d loss_row / d scores
+
+A row is one position of the axes other than `axis`: an image or, with spatial axes, a pixel. Arrays are seen as
+(outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
+"""
+
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from .. import kernels, params
+from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+
+_mean_over_ranks = None
+
+
+@contextmanager
+def over_ranks(mean_of_count):
+    """In a parallel training: normalizers count what is not ignored on all ranks; mean_of_count(n) gives their mean."""
+    global _mean_over_ranks
+    before, _mean_over_ranks = _mean_over_ranks, mean_of_count
+    try:
+        yield
+    finally:
+        _mean_over_ranks = before
+
+
+class Loss:
+    """A loss of scores (N, C, ...) and labels; its options are keyword arguments.
+
+    Calling it gives (loss, gradient). `reshape`, `forward` and `backward` are the same in three steps. Between a forward
+    and its backward the arrays must stay as they are: both read them.
+
+    scores   any shape, with the classes on `axis`; float32 or float64, the precision of the arithmetic
+    labels   DENSE: one per score. INDEX: K class indices a row, (N, K, ...), padded with -1
+    weights  optional, one number in [0, 1e6] a row: multiplies the row's loss and leaves the normalizer
+
+    ValueError, in one line, for shapes and values outside of this and for a loss that is not finite.
+
+    A loss of your own is a subclass of `DistributionLoss` or `BinaryLoss` with its formula in numpy. What computes is
+    the kernel, the same formula in C, if the class itself (not one that it is derived from) names one in
+    `kernel`, and else the formula.
+    """
+
+    options = ()
+    label_limit = params.LIMIT
+    has_probabilities = True
+    activation = None  # the Caffe layer that makes probabilities of the scores, if they are not probabilities
+    kernel = None
+
+    def __init__(self, **given):
+        vars(self).update(params.checked(self.name(), self.options, given))
+        self.shapes = self.dtype = None
+        self.calls = threading.Lock()
+
+    @classmethod
+    def name(cls):
+        return cls.__name__
+
+    def refuse(self, text, *values):
+        raise ValueError(f"{self.name()}: {text.format(*values)}")
+
+    def __call__(self, scores, labels, weights=None):
+        scores, labels = np.asarray(scores), np.asarray(labels)
+        if scores.dtype not in (np.float32, np.float64):
+            scores = scores.astype(np.float64)
+        if weights is not None:
+            weights = np.asarray(weights)
+        with self.calls:  # one at a time: what a forward keeps for its backward is in this object
+            self.reshape(scores.shape, labels.shape, None if weights is None else weights.shape, scores.dtype)
+            loss = self.forward(scores, labels, weights)
+            return loss, self.backward(1.0, np.empty(scores.shape, scores.dtype))
+
+    # Shapes
+
+    def reshape(self, scores, labels, weights=None, dtype=np.float32):
+        """Check the shapes; does nothing while they stay as they are."""
+        if (scores, labels, weights) == self.shapes and dtype == self.dtype:
+            return
+        self.shapes, self.dtype = None, np.dtype(dtype)
+        self.largest = float(np.finfo(self.dtype).max)
+        self.outer, self.classes, self.inner = self.canonical(scores)
+        self.shape = self.outer, self.classes, self.inner
+        self.rows = self.outer * self.inner
+        self.batch = scores[0]
+        self.slots = self.label_slots(scores, labels)
+        if weights is not None and size(weights) != self.rows:
+            self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
+        self.check_class_lists()
+        self.compiled = self.compile(weights is not None)
+        self.shapes = (scores, labels, weights)
+
+    def canonical(self, shape):
+        """(outer, classes, inner) of the scores' shape."""
+        if not -len(shape) <= self.axis < len(shape):
+            self.refuse("axis {} for scores {}; give an axis that they have", self.axis, shape)
+        axis = self.axis % len(shape)
+        if not shape[axis]:
+            self.refuse("scores {} have no class on axis {}; give at least one", shape, axis)
+        return size(shape[:axis]), shape[axis], size(shape[axis + 1 :])
+
+    def label_slots(self, scores, labels):
+        """How many labels a row has: the classes or, with INDEX, K."""
+        if self.label_format == "INDEX":
+            slots = size(labels) // max(1, self.rows)
+            other_batch = self.axis % len(scores) and labels[:1] != scores[:1]
+            if size(labels) != slots * self.rows or (self.rows and not slots) or other_batch:
+                text = "scores {} and INDEX labels {} do not fit; give K class indices a row, padded with -1"
+                self.refuse(text, scores, labels)
+            if self.dtype == np.float32 and self.classes > 2**24:
+                self.refuse("scores {}: float32 indices are whole only up to 2^24; give DENSE labels", scores)
+            return slots
+        same = labels[:1] == scores[:1] or [d for d in labels if d != 1] == [d for d in scores if d != 1]
+        if size(scores) != size(labels) or not same:
+            self.refuse("scores {} and labels {} differ; both need one value per class", scores, labels)
+        return self.classes
+
+    def check_class_lists(self):
+        for name in ("class_weight", "pos_weight"):
+            count = np.size(getattr(self, name, None))
+            if count not in (1, self.classes):
+                text = "{} has {} numbers for {} classes; give one for all or one each"
+                self.refuse(text, name, count, self.classes)
+
+    def of_class(self, name, default=None):
+        """class_weight or pos_weight as one number a class."""
+        value = getattr(self, name, None)
+        return default if value is None else np.resize(value, self.classes)
+
+    # Forward and backward
+
+    def forward(self, scores, labels, weights=None, probabilities=None):
+        """The loss of arrays of the shapes that `reshape` was told.
+
+        `probabilities`, an array of the scores' shape, is filled with them.
+        """
+        self.inputs = scores, labels, weights
+        if weights is not None:
+            self.check_weights(weights)
+        self.arrays = [None if a is None else np.ascontiguousarray(a, self.dtype) for a in self.inputs]
+        total, valid = self.by_kernel() if self.compiled else self.by_formula()
+        self.normalizer = self.divisor(valid)
+        loss = total / self.normalizer
+        if not abs(loss) <= self.largest:  # a NaN is not
+            self.blame(loss)
+        if probabilities is not None:
+            with np.errstate(all="ignore"):
+                self.probabilities(scores.reshape(self.shape), probabilities.reshape(self.shape))
+        return float(loss)
+
+    def backward(self, top_diff, out):
+        """Write top_diff times the gradient of the last forward's loss into `out`, and return it."""
+        scale = top_diff / self.normalizer
+        if self.compiled:
+            self.compiled.backward(*self.arrays, scale, out)
+        else:
+            np.multiply(self.gradient.reshape(out.shape), scale, out=out, casting="same_kind")
+        return out
+
+    def by_kernel(self):
+        """(the summed loss, the units that are not ignored)"""
+        total, valid, wrong = self.compiled.forward(*self.arrays)
+        if wrong:
+            self.check_labels()
+            self.check_scores()
+        return total, valid
+
+    def by_formula(self):
+        """The same, in float64, and the gradient of the sum."""
+        self.check_labels()
+        self.check_scores()
+        scores, labels, weights = self.arrays
+        labels, ignored = self.dense(labels.astype(np.float64))
+        weights = 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner).astype(np.float64)
+        with np.errstate(all="ignore"):  # what is not finite is named by `blame`
+            scores = np.where(ignored, self.ignored_score, scores.reshape(self.shape))
+            loss, gradient = self.formula(scores, labels, ignored)
+            self.gradient = np.where(ignored, 0, weights * gradient).astype(self.dtype)
+            return float((weights * loss).sum()), self.count_valid(ignored)
+
+    ignored_score = -np.inf  # one that adds nothing, neither to a sum of exponentials nor where the label is 0
+
+    def formula(self, scores, labels, ignored):
+        """(loss, its derivative in each score), of float64 arrays (outer, classes, inner).
+
+        The loss is that of each row or of each score: an array (outer, 1 or classes, inner). Labels are 0 where
+        they are `ignored`, and the gradient does not matter there.
+        """
+        raise NotImplementedError
+
+    def dense(self, labels):
+        """(labels, 0 where ignored; a mask of what is ignored), one a score, of labels in either format."""
+        labels = labels.reshape(self.outer, self.slots, self.inner)
+        if self.label_format == "DENSE":
+            ignored = self.is_ignored(labels)
+            return np.where(ignored, 0, labels), ignored
+        passed = self.is_ignored(labels)
+        positive = (labels != -1) & ~passed
+        counts = np.zeros(self.shape)
+        for slot, there in zip(np.moveaxis(labels, 1, 0), np.moveaxis(positive, 1, 0)):
+            rows, places = np.nonzero(there)
+            counts[rows, slot[there].astype(np.intp), places] += 1
+        whole_rows = passed.any(axis=1, keepdims=True) & ~positive.any(axis=1, keepdims=True)
+        return counts, np.broadcast_to(whole_rows, self.shape)
+
+    def is_ignored(self, labels):
+        return np.zeros(labels.shape, bool) if self.ignore_label is None else labels == self.ignore_label
+
+    # The kernel
+
+    def compile(self, weighted):
+        """The kernel for the present shapes and type; None if this class has none, or nothing is compiled."""
+        name, options = self.kernel_options() if "kernel" in vars(type(self)) else (None, None)
+        if name is None or kernels.level() == "numpy":
+            return None
+        index = self.label_format == "INDEX"
+        lanes = kernels.WIDE if self.classes <= kernels.SMALL else kernels.LANES
+        fields = dict(zip(("outer", "classes", "inner", "slots"), (*self.shape, self.slots)))
+        fields.update(lanes=lanes, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing)
+        fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
+        fields.update(self.kernel_fields(weighted))
+        lines = (min(lanes, self.inner) if index else 1) + 2 * (1 < self.inner < kernels.LANES)
+        scratch = lines * self.classes if index or lines > 1 else 0
+        row = (fields.pop("numbers"), self.rows)
+        return kernels.Kernel(name, self.dtype, options, fields, row, scratch)
+
+    def kernel_options(self):
+        """(the kernel's name, its options)"""
+        return self.kernel, {}
+
+    def kernel_fields(self, weighted):
+        """What a family of losses has to say in `kernels.Problem`."""
+        raise NotImplementedError
+
+    def kernel_weights(self, default=None):
+        weights = {name: self.of_class(name, default) for name in ("class_weight", "pos_weight")}
+        return {name: None if w is None else w.astype(self.dtype) for name, w in weights.items()}
+
+    # The normalizer; its units are rows, here, and single scores in the sigmoid family
+
+    def units(self):
+        return self.rows
+
+    def batch_size(self):
+        return self.outer
+
+    def count_valid(self, ignored):
+        return np.count_nonzero(~ignored.all(axis=1))
+
+    def divisor(self, valid):
+        """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
+        if _mean_over_ranks and self.normalization == "VALID" and self.ignore_label is not None:
+            return float(_mean_over_ranks(valid) or 1)
+        of = {"FULL": self.units(), "VALID": valid, "BATCH_SIZE": self.batch_size(), "NONE": 1}
+        return float(max(1, of[self.normalization]))
+
+    # What may be wrong with labels, weights and scores
+
+    def check_scores(self):
+        """Refuse scores that are not in the loss's domain; those that make it infinite are noticed by that."""
+
+    def check_labels(self):
+        """Refuse the first label that is none."""
+        labels = self.inputs[1].reshape(self.outer, self.slots, self.inner)
+        if labels.dtype == np.float16:
+            labels = labels.astype(np.float32)
+        if self.label_format == "INDEX":
+            wrong = wrong_indices(labels, self.ignore_label, self.classes)
+            remedy = f"give whole numbers in [0, {self.classes}), or -1 to pad"
+        else:
+            wrong = wrong_dense(labels, self.ignore_label, self.label_limit)
+            remedy = f"give numbers in [0, {self.label_limit:g}]"
+        if not wrong.any() and self.label_format == "INDEX" and self.label_limit == 1:
+            wrong = repeated_indices(labels, self.ignore_label)
+            remedy = "give each class of a row once"
+        if wrong.any():
+            self.refuse("{}; {}", self.place("labels", wrong, self.inputs[1]), remedy)
+
+    def check_weights(self, weights):
+        wrong = ~((weights >= 0) & (weights <= params.LIMIT))
+        if wrong.any():
+            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, self.inputs[2]), params.LIMIT)
+
+    def place(self, name, wrong, array):
+        """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""
+        flat = np.flatnonzero(wrong)[0]
+        index = ", ".join(str(int(i)) for i in np.unravel_index(flat, array.shape))
+        text = f"{name}[{index}] is {array.ravel()[flat]!s}"
+        o, rest = divmod(int(flat), size(array.shape) // max(1, self.outer))
+        where = f"row {o * self.inner + rest % self.inner}"
+        if name == "scores" or (name == "labels" and self.label_format == "DENSE"):
+            where += f", class {rest // self.inner}"
+        return f"{text} ({where})"
+
+    def blame(self, loss):
+        """Say what made the loss infinite, in its type, or NaN."""
+        loss = loss if np.isnan(loss) else np.inf
+        self.check_labels()  # a NaN may be a label's
+        scores = self.inputs[0]
+        wrong = ~np.isfinite(scores)
+        if wrong.any():
+            self.refuse(
+                "the loss is {}: {}; lower base_lr, clip the gradients or look at the layers below",
+                loss,
+                self.place("scores", wrong, scores),
+            )
+        largest = np.abs(scores) == np.abs(scores).max()
+        self.refuse(
+            "the loss is {} in {}: {}, and labels and weights are finite; scale them down",
+            loss,
+            self.dtype,
+            self.place("scores", largest, scores),
+        )

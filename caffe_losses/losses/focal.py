@@ -1,0 +1,51 @@
+"""The focal loss."""
+
+from .. import params
+from .sigmoid import SigmoidLoss, log_sigmoid, sigmoid
+
+
+def focal(scores, gamma):
+    """p^gamma times the cross-entropy -log q of a label 0, and its derivative, where p = sigmoid(s) and q = 1 - p."""
+    p, q, log_q = sigmoid(scores), sigmoid(-scores), log_sigmoid(-scores)
+    return -(p**gamma) * log_q, p**gamma * (p - gamma * q * log_q)
+
+
+def focal_of_positive(scores, gamma):
+    """The same of a label 1, which at s is like a label 0 at -s."""
+    loss, slope = focal(-scores, gamma)
+    return loss, -slope
+
+
+class SigmoidFocalLoss(SigmoidLoss):
+    """Focal loss: cross-entropy that turns away from the labels that are predicted well already.
+
+    With p = sigmoid(s), and q = 1 - p, for a label 1 and for a label 0:
+
+        loss = -alpha q^gamma log p           loss = -(1 - alpha) p^gamma log q
+        d loss / d s = alpha q^gamma (gamma p log p - q)
+        d loss / d s = (1 - alpha) p^gamma (p - gamma q log q)
+
+    and for soft labels their mixture; finite at any score. At gamma 0 and alpha null it is
+    SigmoidCrossEntropyLoss. The second top is sigmoid(scores).
+
+    Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
+    """
+
+    options = SigmoidLoss.options + (params.GAMMA, params.ALPHA)
+    kernel = "focal"
+
+    def alphas(self):
+        """The weights of a label 0 and of a label 1."""
+        return (1.0, 1.0) if self.alpha is None else (1 - self.alpha, self.alpha)
+
+    def negative(self, scores):
+        return tuple(self.alphas()[0] * x for x in focal(scores, self.gamma))
+
+    def positive(self, scores):
+        return tuple(self.alphas()[1] * x for x in focal_of_positive(scores, self.gamma))
+
+    def kernel_options(self):
+        alpha_neg, alpha_pos = self.alphas()
+        return "focal", {
+            "gamma_pos": self.gamma, "gamma_neg": self.gamma, "alpha_pos": alpha_pos, "alpha_neg": alpha_neg
+        }  # fmt: skip

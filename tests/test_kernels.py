@@ -1,0 +1,211 @@
+"""What the kernels promise beyond the contracts of all losses: the same bits anywhere, any size, any thread, any machine."""
+
+import ctypes
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from caffe_losses import losses
+from caffe_losses.kernels import binding, build
+
+LOSSES = [getattr(losses, name) for name in losses.__all__]
+each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+SPATIAL = [(1, 3, 2), (2, 5, 15), (2, 4, 16), (3, 7, 17), (2, 6, 31), (1, 5, 150), (2, 3, 259), (1, 1100, 20)]
+SIZES = [(1, 1), (3, 1), (5, 7), (4, 15), (4, 16), (3, 17), (2, 255), (2, 256), (2, 257), (3, 1000), *SPATIAL]
+OPTIONS = [
+    {},
+    {"ignore_label": 0.5, "label_smoothing": 0.1, "class_weight": 2.0},
+    {"label_format": "INDEX"},
+    {"label_format": "INDEX", "ignore_label": 1, "label_smoothing": 0.1},
+]
+
+
+def inputs(loss, shape, options, dtype=np.float32, seed=0):
+    random = np.random.RandomState(seed)
+    scores = random.randn(*shape) * 3
+    if not loss.has_probabilities:
+        scores = 1 / (1 + np.exp(-scores))
+    if options.get("label_format") == "INDEX":
+        k = min(3, shape[1])
+        first = random.randint(0, shape[1], (shape[0], 1) + shape[2:])
+        labels = (first + np.arange(k).reshape((1, k) + (1,) * len(shape[2:]))) % shape[1]
+        labels[random.rand(*labels.shape) < 0.3] = -1
+    else:
+        labels = random.choice([0, 0, 0, 1, 0.5], shape)
+    return scores.astype(dtype), labels.astype(dtype)
+
+
+def levels():
+    """The instruction sets that this machine has."""
+    return [level for level in ("v4", "v3") if getattr(binding.library(), "has_" + level)()] + ["base"]
+
+
+@each_loss
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SIZES, ids=str)
+def test_any_size_with_any_instruction_set(loss, options, dtype, shape, monkeypatch):
+    scores, labels = inputs(loss, shape, options, dtype)
+    weights = np.random.RandomState(1).rand(shape[0], *shape[2:]).astype(dtype)
+    monkeypatch.setenv("CAFFE_LOSSES_KERNELS", "numpy")
+    plain = [loss(**options)(scores, labels, w) for w in (None, weights)]
+    eps = float(np.finfo(dtype).eps)
+    for level in levels():
+        monkeypatch.setenv("CAFFE_LOSSES_KERNELS", level)
+        for (value, gradient), w in zip(plain, (None, weights)):
+            compiled = loss(**options)(scores, labels, w)
+            assert compiled[0] == pytest.approx(value, rel=32 * eps, abs=32 * eps)
+            np.testing.assert_allclose(compiled[1], gradient, rtol=0, atol=8 * eps * (1 + np.abs(gradient).max()))
+
+
+@each_loss
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (2, 5, 0), (0, 5, 20)], ids=str)
+def test_empty_blobs(loss, options, shape):
+    scores = np.zeros(shape, np.float32)
+    value, gradient = loss(**options)(scores, scores if options.get("label_format") != "INDEX" else scores[:, :3])
+    assert value == 0
+    assert gradient.shape == shape
+
+
+def unaligned(array, offset):
+    """A copy that starts `offset` bytes after a multiple of 64."""
+    memory = np.zeros(array.nbytes + 128, np.uint8)
+    start = -memory.ctypes.data % 64 + offset
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@each_loss
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("shape", [(6, 37), (5, 300), (4, 9, 35), (3, 20, 7)], ids=str)
+def test_the_same_bits_wherever_the_arrays_and_rows_are(loss, options, shape):
+    scores, labels = inputs(loss, shape, options)
+    layer = loss(normalization="NONE", **options)
+    value, gradient = layer(scores, labels)
+    for offset in (4, 20, 60):
+        moved = layer(unaligned(scores, offset), unaligned(labels, 64 - offset))
+        assert moved[0] == value
+        np.testing.assert_array_equal(moved[1], gradient)
+    order = np.random.RandomState(1).permutation(shape[0])
+    np.testing.assert_array_equal(layer(scores[order], labels[order])[1], gradient[order])
+    for row in range(shape[0]):
+        np.testing.assert_array_equal(layer(scores[row : row + 1], labels[row : row + 1])[1], gradient[row : row + 1])
+
+
+@each_loss
+def test_a_softmax_of_one_class_is_exactly_0_and_no_loss_is_negative(loss):
+    random = np.random.RandomState(0)
+    for shape in [(50, 1), (2, 1, 40), (300, 20), (3, 20, 33)]:
+        for margin in (0, 5, 20, 60):
+            scores = random.randn(*shape).astype(np.float32)
+            scores[:, 0] += margin
+            labels = np.zeros(shape, np.float32)
+            labels[:, 0] = 1
+            if not loss.has_probabilities:
+                scores = (1 / (1 + np.exp(-np.float64(scores)))).astype(np.float32)
+            for row in range(shape[0]):
+                value, gradient = loss()(scores[row : row + 1], labels[row : row + 1])
+                assert value >= 0
+                if shape[1] == 1 and loss is losses.MultiLabelSoftmaxLoss:
+                    assert value == 0
+                    assert not gradient.any()
+
+
+@pytest.mark.parametrize("shape", [(4, 20_000), (2, 20_000, 3), (1, 20_000, 20), (1, 200_000, 2), (1, 1_000_000)], ids=str)
+def test_very_many_classes_keep_their_digits(shape):
+    """The bound of tests/test_truth.py holds for any number of classes: sums of exponentials are in float64."""
+    random = np.random.RandomState(0)
+    for spread in (0.1, 4):
+        scores = (spread * random.randn(*shape)).astype(np.float32)
+        labels = np.zeros(shape, np.float32)
+        labels[:, 3] = labels[:, 70] = 1
+        value, gradient = losses.MultiLabelSoftmaxLoss(normalization="NONE")(scores, labels)
+        exact = np.exp(np.float64(scores) - scores.max(axis=1, keepdims=True))
+        p = exact / exact.sum(axis=1, keepdims=True)
+        ulp = float(np.spacing(np.float32(1)))
+        assert np.abs(gradient - (p - labels / 2)).max() <= 2 * ulp
+        np.testing.assert_allclose(gradient[labels == 0], p[labels == 0], rtol=4e-6)  # |s - max s| / 2 ulp
+        assert value == pytest.approx(-(labels / 2 * np.log(p)).sum(), rel=2 * ulp)
+
+
+@each_loss
+def test_threads(loss):
+    """On objects of their own they run side by side; on one, one after another."""
+    cases = [inputs(loss, (64, 500), {}, seed=seed) for seed in range(4)]
+    expected = [loss()(*case) for case in cases]
+    shared, wrong = loss(), []
+
+    def work(k):
+        own = loss()
+        for layer in (own, shared) * 20:
+            value, gradient = layer(*cases[k])
+            if value != expected[k][0] or (gradient != expected[k][1]).any():
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_class_derived_from_one_with_a_kernel_runs_its_own_formula():
+    class Doubled(losses.SigmoidCrossEntropyLoss):
+        def negative(self, scores):
+            return tuple(2 * x for x in super().negative(scores))
+
+    scores, labels = np.ones((2, 3)), np.zeros((2, 3))
+    assert Doubled()(scores, labels)[0] == pytest.approx(2 * losses.SigmoidCrossEntropyLoss()(scores, labels)[0])
+
+
+def test_the_structures_are_those_of_the_sources():
+    """The fields of problem.h and losses.h, in order, are those of the binding."""
+    text = "".join(open(os.path.join(build.HERE, name)).read() for name in ("losses.h", "problem.h"))
+    names = text.split("enum { CROSS_ENTROPY")[1].split("}")[0].replace(",", " ").split()
+    assert ("cross_entropy", *(name.lower() for name in names)) == binding.NAMES
+    for structure in (binding.Options, binding.Problem, binding.Result):
+        body = text.split("} " + structure.__name__ + ";")[0].rsplit("typedef struct {", 1)[1]
+        fields = [name.split()[-1].lstrip("*") for line in body.split("\n") for declaration in line.split("/*")[0].split(";")
+                  for name in declaration.split(",") if name.strip() and "*/" not in line.split("/*")[0]]  # fmt: skip
+        assert fields == [name for name, _ in structure._fields_]
+    assert ctypes.sizeof(binding.Problem) % 8 == 0
+
+
+def run(code, **environment):
+    return subprocess.run([sys.executable, "-W", "always", "-c", code], env=dict(os.environ, **environment),
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
+
+
+def test_what_is_said_without_kernels():
+    code = """
+import numpy as np
+from caffe_losses import losses
+from caffe_losses.kernels import binding, build
+{}
+for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
+    loss(np.zeros((2, 3)), np.ones((2, 3)))
+"""
+    missing = run(code.format("build.LIBRARY = '/nowhere/library.so'"))
+    assert missing.returncode == 0, missing.stderr
+    assert missing.stderr.count("the kernels are not compiled") == 1
+    assert "compile them with python -m caffe_losses.kernels" in missing.stderr
+    stale = run(code.format("build.digest = lambda: 'another'"))
+    assert stale.stderr.count("the kernels were compiled from other sources") == 1
+    assert "kernels" not in run(code.format("")).stderr
+    refused = run(code.format(""), CAFFE_LOSSES_KERNELS="fast")
+    assert "CAFFE_LOSSES_KERNELS: expected v4, v3, base or numpy, got 'fast'" in refused.stderr
+
+
+def test_compiling_without_a_compiler_says_so():
+    failed = subprocess.run([sys.executable, "-m", "caffe_losses.kernels"], env=dict(os.environ, CC="/nowhere/cc"),
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
+    assert failed.returncode == 1
+    assert failed.stderr.startswith("caffe_losses: cannot compile the kernels: ")
+    assert len(failed.stderr.splitlines()) == 1
