@@ -10,8 +10,7 @@ from . import build
 
 # As in losses.h and problem.h
 NAMES = ("cross_entropy", "focal", "asymmetric", "binary", "softmax", "logistic")
-LANES, WIDE = 16, 128
-SMALL = 1024  # so many classes of WIDE rows stay in a second-level cache
+LANES = 16
 
 
 class Options(ctypes.Structure):
@@ -21,7 +20,7 @@ class Options(ctypes.Structure):
 class Problem(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_int64) for name in ("outer", "classes", "inner", "slots")]
-        + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "ignores", "general")]
+        + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "wide", "ignores", "general")]
         + [(name, ctypes.c_double) for name in ("ignore_label", "label_limit", "label_smoothing")]
         + [("options", Options)]
         + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "scratch")]
@@ -84,6 +83,18 @@ def address(array):
     if array is None:
         return None
     return memory_of(array) if array.flags.writeable else array.ctypes.data
+
+
+def rows_at_once(classes, index):
+    """How many neighbouring rows are handled side by side in forward, and in backward.
+
+    All their classes, or labels made of indices, should stay in a second-level cache. In backward, what is
+    written for a class should have left the processor's store buffer when the next class is read, whose address may
+    have the same last 12 bits.
+    """
+    if classes <= 256:
+        return 256, 1024
+    return LANES, LANES if index else 128
 
 
 class Kernel:

@@ -5,10 +5,6 @@
  * Kept for backward are, of each row, the largest score, W / Z, the share weight / scale of the row and, in general,
  * uniform. They stand apart: log Z and the largest score in one number would cost digits.
  */
-/* Backward takes so many times more rows side by side: what it writes for a class then has left the processor's store
- * buffer when the next class is read, whose addresses may look the same in their last 12 bits. */
-#define WIDER 8
-
 enum { LARGEST, RATIO, SHARE, UNIFORM };
 
 /* Sums over the classes of a row, or of each of LANES rows; x is s - max s or log p. */
@@ -145,8 +141,8 @@ FUNCTION double forward_row(int loss, int general, const Problem *p, const real 
   }
   for (int at = 0; at < n; at += BLOCK < most - at || at >= most ? BLOCK : most - at) {
     int whole = at < most, size = !whole ? LANES : most - at < BLOCK ? most - at : BLOCK;
-    prefetch(scores + n + at, size); /* of the next row, whose largest score is wanted next */
-    prefetch(labels + at + BLOCK, size);
+    PREFETCH(scores + n + at, size, 0); /* of the next row, whose largest score is wanted next */
+    PREFETCH(labels + at + BLOCK, size, 0);
     add_line(loss, general, p, whole ? scores + at : rest.scores, whole ? labels + at : rest.labels,
              whole ? weights + at : rest.weights, size, n - at, largest, &sums, result);
   }
@@ -161,7 +157,14 @@ FUNCTION void backward_row(int loss, int general, const Problem *p, const real *
     memset(out, 0, n * sizeof(real));
     return;
   }
-  slope_line(loss, general, p, scores, labels, p->class_weight, most, number, rows, share, out);
+  for (int at = 0; at < most; at += BLOCK) {
+    int size = most - at < BLOCK ? most - at : BLOCK;
+    PREFETCH(scores + at + BLOCK, size, 0);
+    PREFETCH(labels + at + BLOCK, size, 0);
+    PREFETCH(out + at + BLOCK, size, 1);
+    slope_line(loss, general, p, scores + at, labels + at, p->class_weight + (general ? at : 0), size, number, rows, share,
+               out + at);
+  }
   if (most == n) return;
   Rest rest = rest_of(scores + most, labels + most, general ? p->class_weight + most : 0, n - most);
   slope_line(loss, general, p, rest.scores, rest.labels, rest.weights, LANES, number, rows, share, slopes);
@@ -174,10 +177,10 @@ FUNCTION double forward_rows(int loss, int general, const Problem *p, const real
                              const real *weights, int n, int done, real *number, int64_t rows, Result *result) {
   const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), limit = (real)p->label_limit;
   const int ignores = p->ignores;
-  real largest[BLOCK];
-  unsigned_real highest[BLOCK];
-  double z[BLOCK], sum_y[BLOCK], weighted_y[BLOCK], all_weights[BLOCK], weighted_yx[BLOCK], weighted_x[BLOCK];
-  int positive[BLOCK], kept[BLOCK], bad_score[BLOCK];
+  real largest[WIDE];
+  unsigned_real highest[WIDE];
+  double z[WIDE], sum_y[WIDE], weighted_y[WIDE], all_weights[WIDE], weighted_yx[WIDE], weighted_x[WIDE];
+  int positive[WIDE], kept[WIDE], bad_score[WIDE];
   for (int i = 0; i < n; ++i) {
     largest[i] = (real)-INFINITY;
     z[i] = loss == LOGISTIC;
@@ -197,6 +200,8 @@ FUNCTION double forward_rows(int loss, int general, const Problem *p, const real
   for (int64_t c = 0; c < p->classes; ++c) {
     const real *s = scores + c * p->inner, *y = labels + c * label_step;
     real weight = general ? p->class_weight[c] : 1;
+    PREFETCH(s + n, n, 0); /* of the next rows */
+    PREFETCH(y + n, n, 0);
 #pragma omp simd
     for (int i = 0; i < n; ++i) {
       int out = general && ignores && y[i] == ignore_label;
@@ -223,11 +228,14 @@ FUNCTION void backward_rows(int loss, int general, const Problem *p, const real 
   const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), keep = (real)(1 - p->label_smoothing);
   const int ignores = p->ignores;
   const real *largest = number + LARGEST * rows, *ratio = number + RATIO * rows, *uniform = general ? number + UNIFORM * rows : 0;
-  real share[WIDER * BLOCK];
+  real share[WIDEST];
   for (int i = 0; i < n; ++i) share[i] = scale * number[SHARE * rows + i];
   for (int64_t c = 0; c < p->classes; ++c) {
     const real *s = scores + c * p->inner, *y = labels + c * label_step;
     real *restrict slopes = out + c * p->inner, weight = general ? p->class_weight[c] : 1;
+    PREFETCH(s + n, n, 0);
+    PREFETCH(y + n, n, 0);
+    PREFETCH(slopes + n, n, 1);
 #pragma omp simd
     for (int i = 0; i < n; ++i) {
       real t = general ? weight * (keep * y[i] + uniform[i]) : y[i];
@@ -249,8 +257,8 @@ static const real *line_of(const real *from, int64_t classes, int64_t step, real
 FUNCTION void distribution_of(int loss, int general, const Problem *p, const real *scores, const real *labels,
                               const real *weights, double scale, real *out, Result *result) {
   const int64_t classes = p->classes, inner = p->inner, rows = p->outer * inner;
-  const int64_t most = out && !p->index ? WIDER * p->lanes : p->lanes; /* rows side by side */
-  real *indices = p->scratch, *score_line = p->scratch + classes, *other_line = p->scratch + 2 * classes;
+  const int64_t most = out ? p->wide : p->lanes;
+  real *indices = p->scratch, *score_line = p->scratch + classes + 1, *other_line = score_line + classes;
   for (int64_t o = 0; o < p->outer; ++o)
     for (int64_t at = 0, lanes; at < inner; at += lanes) {
       lanes = inner < LANES ? 1 : inner - at >= most ? most : LANES;

@@ -6,18 +6,20 @@
 
 #define LANES 16 /* what is computed at once; arrays that are shorter are padded, so that each score meets the same code */
 #define BLOCK 256
+#define WIDE 256  /* at most so many rows side by side in forward, and in backward */
+#define WIDEST 2048
 #define NEVER (-2.0)
 
 typedef struct {
   int64_t outer, classes, inner, slots; /* slots: the labels of a row; the classes, or K class indices */
   int32_t loss, index, count, sum;      /* index: the label format; count, sum: what label_scale divides by */
-  int32_t lanes;                        /* neighbouring rows whose indices are read at once */
+  int32_t lanes, wide;                  /* neighbouring rows that are handled at once, in forward and in backward */
   int32_t ignores, general;             /* general: an option is in use that the plain loops do without */
   double ignore_label, label_limit, label_smoothing;
   Options options;
   const real *class_weight, *pos_weight; /* one a class, or null */
   real *row;                             /* numbers kept for backward: see distribution.h */
-  real *scratch;                         /* (lanes + 2) x classes; zeros between calls */
+  real *scratch;                         /* see the binding; zeros between calls, where it has labels */
 } Problem;
 
 typedef struct {
@@ -26,18 +28,31 @@ typedef struct {
   int32_t bad_label, bad_score;
 } Result;
 
+/* The class of an index, or `classes` for what is none: such labels are counted in a row of their own, without a branch. */
+FUNCTION int64_t class_of(const Problem *p, real label) {
+  int none = !(label >= 0 && label < (real)p->classes) || (p->ignores && label == (real)p->ignore_label);
+  return (int64_t)(none ? (real)p->classes : label);
+}
+
 /* Labels of `lanes` neighbouring rows from their class indices: how often each class is given, at to[class * lanes].
  * A row of nothing but ignored indices gets the label NEVER for each class: it is ignored whole. */
 static void read_indices(const Problem *p, const real *labels, int64_t step, int lanes, real *to, Result *result) {
-  for (int i = 0; i < lanes; ++i) {
+  int bad_label = 0;
+  for (int64_t k = 0; k < p->slots; ++k)
+    for (int i = 0; i < lanes; ++i) {
+      real label = labels[k * step + i];
+      int64_t c = class_of(p, label);
+      int none = c == p->classes, allowed = label == -1 || (p->ignores && label == (real)p->ignore_label);
+      to[c * lanes + i] += 1;
+      bad_label |= (none & !allowed) | (!none & (label != (real)c));
+    }
+  result->bad_label |= bad_label;
+  for (int i = 0; p->ignores && i < lanes; ++i) {
     int positive = 0, ignored = 0;
     for (int64_t k = 0; k < p->slots; ++k) {
       real label = labels[k * step + i];
-      if (p->ignores && label == (real)p->ignore_label) ignored = 1;
-      else if (label >= 0 && label < (real)p->classes && label == (real)(int64_t)label) {
-        to[(int64_t)label * lanes + i] += 1;
-        positive = 1;
-      } else if (label != -1) result->bad_label = 1;
+      positive |= class_of(p, label) != p->classes;
+      ignored |= label == (real)p->ignore_label;
     }
     if (ignored && !positive)
       for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = (real)NEVER;
@@ -45,19 +60,21 @@ static void read_indices(const Problem *p, const real *labels, int64_t step, int
 }
 
 static void forget_indices(const Problem *p, const real *labels, int64_t step, int lanes, real *to) {
-  for (int i = 0; i < lanes; ++i) {
+  if (p->slots * 8 > p->classes) {
+    memset(to, 0, (size_t)((p->classes + 1) * lanes) * sizeof(real));
+    return;
+  }
+  for (int i = 0; p->ignores && i < lanes; ++i)
     if (to[i] == (real)NEVER)
       for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = 0;
-    for (int64_t k = 0; k < p->slots; ++k) {
-      real label = labels[k * step + i];
-      if (label >= 0 && label < (real)p->classes) to[(int64_t)label * lanes + i] = 0;
-    }
-  }
+  for (int64_t k = 0; k < p->slots; ++k)
+    for (int i = 0; i < lanes; ++i) to[class_of(p, labels[k * step + i]) * lanes + i] = 0;
 }
 
 /* Asks the memory for numbers that are wanted soon; what lies past the end of an array does no harm. */
-FUNCTION void prefetch(const real *from, int n) {
 #ifdef __GNUC__
-  for (int i = 0; i < n; i += 64 / (int)sizeof(real)) __builtin_prefetch(from + i, 0, 2);
+#define PREFETCH(from, n, write) \
+  for (int next = 0; next < (n); next += 64 / (int)sizeof(real)) __builtin_prefetch((from) + next, write, 2)
+#else
+#define PREFETCH(from, n, write)
 #endif
-}

@@ -218,13 +218,13 @@ class Loss:
         if name is None or kernels.level() == "numpy":
             return None
         index = self.label_format == "INDEX"
-        lanes = kernels.WIDE if self.classes <= kernels.SMALL else kernels.LANES
+        lanes, wide = kernels.rows_at_once(self.classes, index)
         fields = dict(zip(("outer", "classes", "inner", "slots"), (*self.shape, self.slots)))
-        fields.update(lanes=lanes, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing)
+        fields.update(lanes=lanes, wide=wide, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing)
         fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
         fields.update(self.kernel_fields(weighted))
-        lines = (min(lanes, self.inner) if index else 1) + 2 * (1 < self.inner < kernels.LANES)
-        scratch = lines * self.classes if index or lines > 1 else 0
+        strided = 1 < self.inner < kernels.LANES
+        scratch = (min(wide, self.inner) * (self.classes + 1) + 2 * self.classes) if index or strided else 0
         row = (fields.pop("numbers"), self.rows)
         return kernels.Kernel(name, self.dtype, options, fields, row, scratch)
 
