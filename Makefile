@@ -52,7 +52,7 @@ OLDEST ?= python3.6
 test-oldest:
 	$(OLDEST) -m venv build/oldest
 	build/oldest/bin/pip install -q -r tests/oldest.txt
-	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_params.py tests/test_blocks.py
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_options.py tests/test_blocks.py
 
 truth: all
 	$(run)pip install -q --disable-pip-version-check -e '.[truth]'

@@ -6,15 +6,31 @@
 A row is one position of the axes other than `axis`: an image or, with spatial axes, a pixel.
 """
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from . import labels as read
-from . import params
 from .blocks import row_blocks
 from .labels import size
+from .losses import options as params
+from .options import checked
 
-# In a parallel training, gives the mean of a count over the ranks: `caffe_losses.parallel` sets it.
-over_ranks = None
+_mean_of_count = None
+
+
+@contextmanager
+def over_ranks(mean_of_count):
+    """Inside of it, VALID divides by mean_of_count(count): the mean of this process's count over all processes.
+
+    For a parallel training, in which each process counts its own batch.
+    """
+    global _mean_of_count
+    before, _mean_of_count = _mean_of_count, mean_of_count
+    try:
+        yield
+    finally:
+        _mean_of_count = before
 
 
 class Loss:
@@ -37,7 +53,7 @@ class Loss:
     sparse = 1 / 16  # with more positives, a block's labels are handled as an array; as fast, about, at this share
 
     def __init__(self, **given):
-        vars(self).update(params.checked(self.name(), self.options, given))
+        vars(self).update(checked(self.name(), self.options, given))
         self.shapes = self.dtype = None
 
     @classmethod
@@ -183,8 +199,8 @@ class Loss:
 
     def divisor(self, valid):
         """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
-        if over_ranks and self.normalization == "VALID" and self.ignore_label is not None:
-            return float(over_ranks(valid) or 1)
+        if _mean_of_count and self.normalization == "VALID" and self.ignore_label is not None:
+            return float(_mean_of_count(valid) or 1)
         of = {"FULL": self.units(), "VALID": valid, "BATCH_SIZE": self.batch_size(), "NONE": 1}
         return float(max(1, of[self.normalization]))
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .. import params
 from ..labels import size, sum_classes
 from ..reduction import Loss
+from . import options as params
 
 BOUND = 80.0  # sigmoid(80) is 1 and log(1 + exp(80)) is 80, to all digits of float64; exp(80) is finite in float32
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from .. import params
 from ..labels import sum_classes
 from ..reduction import Loss
+from . import options as params
 
 SMALL, LARGE = 1e-10, 1e30  # sums of exponentials within this have lost nothing that float32 could show
 
