@@ -39,10 +39,10 @@ def write_images(folder, sides):
 
 
 def image_data(folder, resize, crop):
-    said = " ".join(f"{key}: {value}" for key, value in resize.items())
+    size = " ".join(f"{key}: {value}" for key, value in resize.items())
     return f"""layer {{ name: "data" type: "ImageData" top: "data" top: "label"
       transform_param {{ crop_size: {crop} mirror: true {" ".join(f"mean_value: {mean}" for mean in MEAN)} }}
-      image_data_param {{ source: "{folder}/list.txt" batch_size: {BATCH} shuffle: true {said} }} }}"""
+      image_data_param {{ source: "{folder}/list.txt" batch_size: {BATCH} shuffle: true {size} }} }}"""
 
 
 def multi_label(folder, resize, crop, **more):
@@ -64,32 +64,36 @@ def net(text):
         return caffe.Net(file.name, caffe.TRAIN)
 
 
-def seconds(one):
-    """Of a batch, once the queue of what was decoded ahead is used up."""
+def seconds(loaded):
+    """The seconds of a batch. Call it twice: the first call uses up what was decoded ahead."""
     start = time.perf_counter()
     for _ in range(BATCHES):
-        one.forward()
+        loaded.forward()
     return (time.perf_counter() - start) / BATCHES
 
 
 def measure(texts):
-    """The median seconds a batch of each, taking turns, so that a slow moment of the machine hits all; one net at
-    a time, as the queue of another would be filled meanwhile."""
-    found = {name: [] for name in texts}
+    """The median seconds of a batch of each net.
+
+    They take turns, so that a slow moment of the machine hits all. Only one net is there at a time, as another would
+    decode meanwhile.
+    """
+    times = {name: [] for name in texts}
     for _ in range(ROUNDS):
         for name, text in texts.items():
-            one = net(text)
-            if one.inputs:
-                one.blobs["data"].data[...] = np.random.RandomState(1).randint(0, 256, one.blobs["data"].data.shape)
-            seconds(one)
-            found[name].append(seconds(one))
-            close(one)
-    return {name: float(np.median(times)) for name, times in found.items()}
+            loaded = net(text)
+            if loaded.inputs:
+                data = loaded.blobs["data"].data
+                data[...] = np.random.RandomState(1).randint(0, 256, data.shape)
+            seconds(loaded)
+            times[name].append(seconds(loaded))
+            close(loaded)
+    return {name: float(np.median(each)) for name, each in times.items()}
 
 
-def close(one):
-    """End what decodes for the net, for a Caffe that keeps Python layers for good."""
-    for layer in one.layers:
+def close(loaded):
+    """End the processes that decode for the net. Some Caffes never free a Python layer."""
+    for layer in loaded.layers:
         if layer.type == "Python":
             layer.batches.close()
 
@@ -101,14 +105,14 @@ def main():
             write_images(folder, sides)
             ours, theirs = multi_label(folder, resize, crop), image_data(folder, resize, crop)
             compute = COMPUTE % (5 if crop > 100 else 9)
-            found = measure({
+            times = measure({
                 "Caffe": theirs, "one worker": multi_label(folder, resize, crop, workers=1), "ours": ours,
                 "Caffe, with a net": theirs + compute, "ours, with a net": ours + compute,
                 "the net alone": numbers(crop) + compute,
             })  # fmt: skip
             print(title)
-            for who, each in found.items():
-                print(f"  {who:20} {BATCH / each:8.0f} images/s   {found['Caffe'] / each:5.2f} of Caffe's", flush=True)
+            for who, each in times.items():
+                print(f"  {who:20} {BATCH / each:8.0f} images/s   {times['Caffe'] / each:5.2f} of Caffe's", flush=True)
 
 
 if __name__ == "__main__":

@@ -51,14 +51,14 @@ def time_allreduce(comm):
 
     times = {}
     for size in SIZES:
-        array, found = np.ones(size // FLOAT, np.float32), []
+        array, seconds = np.ones(size // FLOAT, np.float32), []
         for _ in range(max(5, min(100, (1 << 24) // size))):
             comm.world.Barrier()
             start = perf_counter()
             comm.sum(array)
             array *= np.float32(1 / comm.size)
-            found.append(perf_counter() - start)
-        times[size] = max(comm.all_of(float(np.median(found))))
+            seconds.append(perf_counter() - start)
+        times[size] = max(comm.all_of(float(np.median(seconds))))
     return times
 
 
@@ -130,10 +130,10 @@ def rank(folder):
     from caffe_losses.parallel.comm import Ranks, launched_size
 
     comm = Ranks(launched_size())
-    found = {"allreduce": time_allreduce(comm)} if comm.size > 1 else {}
-    found["steps"] = {name: time_steps(comm, name, folder) for name in NETS}
+    result = {"allreduce": time_allreduce(comm)} if comm.size > 1 else {}
+    result["steps"] = {name: time_steps(comm, name, folder) for name in NETS}
     if comm.rank == 0:
-        print("RESULT" + json.dumps(found))
+        print("RESULT" + json.dumps(result))
 
 
 # What the program does
@@ -150,17 +150,17 @@ def measure_all(with_hosts):
     import hosts
     from training import MPIRUN
 
-    found = {}
+    results = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, batch in NETS.items():
             dummy_net(name, batch, folder)
         for ranks in (1, 2, 4):
-            found[f"{ranks} ranks, shared memory"] = measure(MPIRUN, ranks, folder)
+            results[f"{ranks} ranks, shared memory"] = measure(MPIRUN, ranks, folder)
         for rate in RATES if with_hosts else []:
             with hosts.two_hosts(rate):
                 options = hosts.mpirun_from_a(Path(folder))
-                found[f"2 hosts, TCP, {rate or 'no limit'}"] = measure(hosts.on_a(MPIRUN), 2, folder, options)
-    return found
+                results[f"2 hosts, TCP, {rate or 'no limit'}"] = measure(hosts.on_a(MPIRUN), 2, folder, options)
+    return results
 
 
 def fit(times, ranks):
@@ -177,14 +177,18 @@ def averaging(ranks, size, calls, latency, bandwidth):
     return calls * 2 * (ranks - 1) * latency + 2 * (ranks - 1) / ranks * size / bandwidth
 
 
-def tables(found):
+def tables(results):
     """The page's tables, as Markdown."""
     lines = ["| where | net | batch | MB | compute | wait | average | step | efficiency | average by the model |"]
     lines.append("|---|---|--:|--:|--:|--:|--:|--:|--:|--:|")
-    alone = found["1 ranks, shared memory"]["steps"]
-    fits = {where: fit(one["allreduce"], int(where.split()[0])) for where, one in found.items() if "allreduce" in one}
-    for where, one in found.items():
-        for name, step in one["steps"].items():
+    alone = results["1 ranks, shared memory"]["steps"]
+    fits = {
+        where: fit(result["allreduce"], int(where.split()[0]))
+        for where, result in results.items()
+        if "allreduce" in result
+    }
+    for where, result in results.items():
+        for name, step in result["steps"].items():
             model = (
                 f"{1e3 * averaging(int(where.split()[0]), step['bytes'], step['calls'], *fits[where]):.1f}"
                 if where in fits
@@ -228,11 +232,11 @@ def main():
     options = parser.parse_args()
     if options.rank:
         return rank(options.rank)
-    found = measure_all(not options.no_hosts)
-    print(tables(found))
+    results = measure_all(not options.no_hosts)
+    print(tables(results))
     if not options.dry_run:
-        write(tables(found))
-        (HERE / "parallel.json").write_text(json.dumps(found, indent=1) + "\n")
+        write(tables(results))
+        (HERE / "parallel.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from . import evaluation, gradcheck, parallel, templates, wiring
-from .data.commands import add_resample, add_split
+from . import evaluation, gradcheck, templates, wiring
+from .commands import resample, split, train
 
 
 def main(arguments=None):
@@ -15,12 +15,12 @@ def main(arguments=None):
     templates.add_template(commands)
     wiring.add_wire(commands)
     wiring.add_deploy(commands)
-    add_split(commands)
-    add_resample(commands)
+    split.add_parser(commands)
+    resample.add_parser(commands)
     evaluation.add_evaluate(commands)
     evaluation.add_predict(commands)
     evaluation.add_plot(commands)
-    parallel.add_train(commands)
+    train.add_parser(commands)
     options = parser.parse_args(arguments)
     try:
         return options.run(options)

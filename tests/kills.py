@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 import caffe
-from training import BODY, ENVIRONMENT, command, ranks_of, write_data, write_net, write_solver
+from training import BODY, ENVIRONMENT, command, ranks_of, write_net, write_solver
 
 from caffe_losses.parallel import snapshots
 
@@ -51,7 +51,6 @@ layer { name: "count" type: "InnerProduct" bottom: "one" top: "count" loss_weigh
 
 
 def prepare(folder):
-    write_data(folder)
     write_net(folder, "net", 4, body=WIDE + COUNT)
     slow = {"momentum": 0, "weight_decay": 0, "base_lr": 0.01, "display": 0}
     write_solver(folder, "check", net="net", **slow)
@@ -83,13 +82,13 @@ def kill_at_random(folder, kills, seed=0, say=lambda line: None):
         os.kill(ranks[rank], signal.SIGKILL)
         assert job.wait(timeout=10) == 137
         interrupted += bool(list((folder / "net.writing").glob("*")))
-        found = states(folder)
-        assert seen <= set(found), f"lost: {seen - set(found)}"
-        seen = set(found)
+        all_states = states(folder)
+        assert seen <= set(all_states), f"lost: {seen - set(all_states)}"
+        seen = set(all_states)
         for iteration in sorted(seen)[-3:]:
-            check(folder, found[iteration], iteration)
-        last = found[max(found)]
-        say(f"kill {kill + 1}: rank {rank}, {len(found)} snapshots, last {max(found)}")
+            check(folder, all_states[iteration], iteration)
+        last = all_states[max(all_states)]
+        say(f"kill {kill + 1}: rank {rank}, {len(all_states)} snapshots, last {max(all_states)}")
     for iteration, path in states(folder).items():
         check(folder, path, iteration)
     say(f"{kills} kills, {interrupted} amid a snapshot; {len(seen)} snapshots, all whole")

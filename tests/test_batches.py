@@ -24,10 +24,10 @@ def seen(data):
 
 
 def test_batches_wrap_round_and_labels_stay_with_their_images(tmp_path):
-    one = batches(write_list(tmp_path, 6), workers=2, prefetch=3)
+    reader = batches(write_list(tmp_path, 6), workers=2, prefetch=3)
     order = []
     for _ in range(6):
-        data, labels, weights = one.next()
+        data, labels, weights = reader.next()
         images = seen(data)
         order += images
         for k, row in zip(images, labels):
@@ -37,34 +37,33 @@ def test_batches_wrap_round_and_labels_stay_with_their_images(tmp_path):
 
 
 def test_index_labels(tmp_path):
-    one = batches(write_list(tmp_path, 6), label_format="INDEX")
-    data, labels, _ = one.next()
+    data, labels, _ = batches(write_list(tmp_path, 6), label_format="INDEX").next()
     assert seen(data) == [0, 1, 2, 3]
     assert labels.tolist() == [[0, -1], [0, 1], [1, 2], [0, 1]]
-    assert batches(write_list(tmp_path, 6), label_format="INDEX", max_labels=5).next()[1].shape == (4, 5)
+    assert batches(write_list(tmp_path, 6), label_format="INDEX", max_labels=5).next().labels.shape == (4, 5)
 
 
 @pytest.mark.parametrize("workers, prefetch", [(1, 1), (3, 4)])
 def test_workers_do_not_change_what_comes(tmp_path, workers, prefetch):
     random = {"train": True, "shuffle": True, "mirror": True, "crop_size": 8, "seed": 5}
     source = write_list(tmp_path, 6)
-    one, other = batches(source, **random), batches(source, workers=workers, prefetch=prefetch, **random)
+    usual, other = batches(source, **random), batches(source, workers=workers, prefetch=prefetch, **random)
     for _ in range(5):
-        for expected, found in zip(one.next(), other.next()):
-            np.testing.assert_array_equal(found, expected)
+        for expected, array in zip(usual.next(), other.next()):
+            np.testing.assert_array_equal(array, expected)
 
 
 def test_solvers_share_what_one_would_have(tmp_path):
     random = {"train": True, "shuffle": True, "mirror": True, "crop_size": 8}
     source = write_list(tmp_path, 7)
-    one = batches(source, **random)
+    alone = batches(source, **random)
     shared = [batches(source, rank=rank, ranks=2, **dict(random, batch_size=2)) for rank in range(2)]
     for _ in range(5):
-        data, labels, _ = one.next()
-        for rank, each in enumerate(shared):
-            found, found_labels, _ = each.next()
-            np.testing.assert_array_equal(data[rank::2], found)
-            np.testing.assert_array_equal(labels[rank::2], found_labels)
+        data, labels, _ = alone.next()
+        for rank, reader in enumerate(shared):
+            batch = reader.next()
+            np.testing.assert_array_equal(data[rank::2], batch.data)
+            np.testing.assert_array_equal(labels[rank::2], batch.labels)
 
 
 def test_resampling_repeats_rare_labels(tmp_path):
@@ -72,9 +71,9 @@ def test_resampling_repeats_rare_labels(tmp_path):
     with open(source, "w") as file:
         file.write("0.png 1\n" + "".join(f"{k}.png 0\n" for k in range(1, 10)))
     order = []
-    one = batches(source, train=True, resample=True)
+    reader = batches(source, train=True, resample=True)
     for _ in range(6):
-        order += seen(one.next()[0])
+        order += seen(reader.next().data)
     assert np.bincount(order).tolist() == [6] + [2] * 9  # sqrt(9 / 1) = 3 times in an epoch of 12
 
 
@@ -92,12 +91,12 @@ def test_or_named_and_skipped(tmp_path, capfd):
     source = write_list(tmp_path, 6)
     (tmp_path / "2.png").write_bytes(b"\x89PNG")
     os.remove(str(tmp_path / "5.png"))
-    one = batches(source, broken="SKIP", batch_size=6)
-    data, labels, _ = one.next()
+    reader = batches(source, broken="SKIP", batch_size=6)
+    data, labels, _ = reader.next()
     images = seen(data)
     assert images == [0, 1, 3, 3, 4, 0]
     assert [set(np.flatnonzero(row)) for row in labels] == [{k % 3, k // 2 % 3} for k in images]
-    one.close()
+    reader.close()
     err = capfd.readouterr().err
     assert "2.png is no image that can be decoded, or not all of one; skipped" in err
     assert "5.png" in err
@@ -112,9 +111,9 @@ def test_a_batch_without_any_image_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("options, message", [
-    ({"source": None}, "expected a source, got none; add it to param_str"),
-    ({"classes": None}, "expected a classes, got none"),
-    ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0"),
+    ({"source": None}, "source must be a file's name, got None; it is required"),
+    ({"classes": None}, "classes must be a file's name, or a whole number >= 1, got None; it is required"),
+    ({"batch_size": 0}, "batch_size must be a whole number >= 1, got 0; it is required"),
     ({"broken": "IGNORE"}, "broken must be one of REFUSE, SKIP, got 'IGNORE'"),
     ({"label_format": "INDEX", "max_labels": 1}, "has an image with 2 labels; give max_labels as many"),
     ({"classes": 2}, "line 3: expected one of 2 classes"),
@@ -125,6 +124,14 @@ def test_bad_options_are_refused(tmp_path, options, message):
         batches(**dict({"source": write_list(tmp_path, 6)}, **options))
 
 
+@pytest.mark.parametrize("name", ["source", "batch_size", "classes"])
+def test_what_is_required_is_said_to_be(tmp_path, name):
+    options = {"source": write_list(tmp_path, 6), **SMALL}
+    del options[name]
+    with pytest.raises(ValueError, match=f"^MultiLabelImageData: {name} is required, got none; give a "):
+        Batches(True, **options)
+
+
 def test_images_of_different_sizes_are_named(tmp_path):
     source = write_list(tmp_path, 6)
     write_list(tmp_path, 1, name="other.txt", height=20)
@@ -132,34 +139,34 @@ def test_images_of_different_sizes_are_named(tmp_path):
         batches(source).next()
 
 
-def workers_of(one):
-    return [worker.process for worker in one.feed.workers]
+def workers_of(reader):
+    return [worker.process for worker in reader.feed.workers]
 
 
 def test_close_ends_the_workers(tmp_path):
-    one = batches(write_list(tmp_path, 6), workers=2)
-    one.next()
-    processes = workers_of(one)
+    reader = batches(write_list(tmp_path, 6), workers=2)
+    reader.next()
+    processes = workers_of(reader)
     assert all(process.poll() is None for process in processes)
-    one.close()
+    reader.close()
     assert all(process.poll() is not None for process in processes)
 
 
 def test_so_does_forgetting_them(tmp_path):
-    one = batches(write_list(tmp_path, 6), workers=2)
-    one.next()
-    processes = workers_of(one)
-    del one
+    reader = batches(write_list(tmp_path, 6), workers=2)
+    reader.next()
+    processes = workers_of(reader)
+    del reader
     assert all(process.poll() is not None for process in processes)
 
 
 def test_a_worker_that_is_killed_is_told_of(tmp_path):
-    one = batches(write_list(tmp_path, 6), workers=1)
-    one.next()
-    workers_of(one)[0].kill()
+    reader = batches(write_list(tmp_path, 6), workers=1)
+    reader.next()
+    workers_of(reader)[0].kill()
     with pytest.raises(RuntimeError, match="a worker process ended with status -9"):
         for _ in range(6):
-            one.next()
+            reader.next()
 
 
 READER = """
@@ -174,7 +181,7 @@ while True:
 """
 
 
-def reader(source, then="pass"):
+def reading_process(source, then="pass"):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     code = READER.format(root=root, source=source, then=then)
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
@@ -183,7 +190,7 @@ def reader(source, then="pass"):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_outlive_no_signal_to_their_process(tmp_path, number):
-    process, pids = reader(write_list(tmp_path, 6))
+    process, pids = reading_process(write_list(tmp_path, 6))
     process.send_signal(number)
     process.stdout.close()
     process.wait()
@@ -193,7 +200,7 @@ def test_workers_outlive_no_signal_to_their_process(tmp_path, number):
 
 @pytest.mark.parametrize("then", ["raise SystemExit", "1 / 0", "import os; os._exit(3)"])
 def test_nor_its_end(tmp_path, then):
-    process, pids = reader(write_list(tmp_path, 6), then)
+    process, pids = reading_process(write_list(tmp_path, 6), then)
     process.stdout.close()
     process.wait()
     assert len(pids) == 2

@@ -40,12 +40,12 @@ def test_data_labels_and_weights(tmp_path):
     source = tmp_path / "list.csv"
     write_list(tmp_path, 3)
     source.write_text("path,labels,weight\n0.png,0|1,0.5\n1.png,2,2\n2.png,,1\n")
-    one = net(data_layer(str(source), ("data", "labels", "weights"), mean_value=[1, 2, 3]))
-    one.forward()
+    loaded = net(data_layer(str(source), ("data", "labels", "weights"), mean_value=[1, 2, 3]))
+    loaded.forward()
     expected = [picture(k).transpose(2, 0, 1) - np.float32([[[1]], [[2]], [[3]]]) for k in (0, 1, 2, 0)]
-    np.testing.assert_array_equal(one.blobs["data"].data, expected)
-    assert one.blobs["labels"].data.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 0], [1, 1, 0]]
-    assert one.blobs["weights"].data.tolist() == [0.5, 2, 1, 0.5]
+    np.testing.assert_array_equal(loaded.blobs["data"].data, expected)
+    assert loaded.blobs["labels"].data.tolist() == [[1, 1, 0], [0, 0, 1], [0, 0, 0], [1, 1, 0]]
+    assert loaded.blobs["weights"].data.tolist() == [0.5, 2, 1, 0.5]
 
 
 def test_it_knows_the_solver_s_rank_in_training_only(tmp_path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from registry import settings as settings_of
 
 from caffe_losses import losses
-from caffe_losses.params import parse
+from caffe_losses.options import parse
 
 CASES = int(os.environ.get("FUZZ", "300"))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))

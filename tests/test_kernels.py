@@ -117,7 +117,9 @@ def test_a_softmax_of_one_class_is_exactly_0_and_no_loss_is_negative(loss):
                     assert not gradient.any()
 
 
-@pytest.mark.parametrize("shape", [(4, 20_000), (2, 20_000, 3), (1, 20_000, 20), (1, 200_000, 2), (1, 1_000_000)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(4, 20_000), (2, 20_000, 3), (1, 20_000, 20), (1, 200_000, 2), (1, 1_000_000)], ids=str
+)
 def test_very_many_classes_keep_their_digits(shape):
     """The bound of tests/test_truth.py holds for any number of classes: sums of exponentials are in float64."""
     random = np.random.RandomState(0)
@@ -180,7 +182,7 @@ def test_the_structures_are_those_of_the_sources():
 
 def run(code, **environment):
     return subprocess.run([sys.executable, "-W", "always", "-c", code], env=dict(os.environ, **environment),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
 def test_what_is_said_without_kernels():
@@ -205,7 +207,7 @@ for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
 
 def test_compiling_without_a_compiler_says_so():
     failed = subprocess.run([sys.executable, "-m", "caffe_losses.kernels"], env=dict(os.environ, CC="/nowhere/cc"),
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
     assert failed.returncode == 1
     assert failed.stderr.startswith("caffe_losses: cannot compile the kernels: ")
     assert len(failed.stderr.splitlines()) == 1

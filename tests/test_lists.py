@@ -138,6 +138,13 @@ def test_split_command_is_complete_and_disjoint(tmp_path, capsys):
     assert sum(part.frequencies() for part in parts).tolist() == [100, 25]
 
 
+def test_split_names_all_classes_of_a_list_of_indices(tmp_path):
+    """Also those that only images of one part have."""
+    (tmp_path / "list.txt").write_text("".join(f"{k}.jpg {k}\n" for k in range(10)))
+    assert main(["split", str(tmp_path / "list.txt"), "-o", str(tmp_path), "--test", "0.5"]) == 0
+    assert lists.read_classes(str(tmp_path / "classes.txt")) == [str(k) for k in range(10)]
+
+
 @pytest.mark.parametrize("arguments, message", [
     (["--test", "1"], "--test: expected a share in (0, 1), got 1.0"),
     (["--test", "0.001"], "too few"),

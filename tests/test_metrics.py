@@ -11,7 +11,6 @@ from nets import caffe_program, fill, input_layer, loss_layer, net
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss
 
 from caffe_losses import predict_labels
-from caffe_losses.layers.metrics import iterations_of
 from caffe_losses.metrics import MultiLabelMetrics, top_classes
 
 NAMES = ["mAP", "hit@1", "hit@3", "precision@1", "precision@4", "ranking_loss", "micro_f1", "macro_f1"]
@@ -30,11 +29,11 @@ def data(images=70, classes=6, ties=True, seed=0):
 
 
 def indices(labels, slots=6):
-    found = np.full((len(labels), slots), -1, np.float32)
-    for row, label in zip(found, labels):
-        here = np.flatnonzero(label == 1)
-        row[: len(here)] = here
-    return found
+    rows = np.full((len(labels), slots), -1, np.float32)
+    for row, label in zip(rows, labels):
+        classes = np.flatnonzero(label == 1)
+        row[: len(classes)] = classes
+    return rows
 
 
 def measured(scores, labels, batch=16, **options):
@@ -48,7 +47,7 @@ def expected(scores, labels, **rule):
     """scikit-learn's figures; of labels -1, which it does not know, none are left to it."""
     taking = labels >= 0
     true = labels == 1
-    given = predict_labels(np.where(taking, scores, -np.inf), **rule) & taking
+    predicted = predict_labels(np.where(taking, scores, -np.inf), **rule) & taking
     with_positives = [c for c in range(labels.shape[1]) if true[:, c].any()]
     order = np.argsort(-np.where(taking, scores, -np.inf), axis=1, kind="stable")
     ranked = np.take_along_axis(true, order, axis=1)
@@ -65,8 +64,8 @@ def expected(scores, labels, **rule):
         "precision@1": ranked[kept, :1].mean(),
         "precision@4": ranked[kept, :4].mean(),
         "ranking_loss": np.mean(ranking),
-        "micro_f1": f1_score(true[taking], given[taking], zero_division=0),
-        "macro_f1": np.mean([f1_score(true[p, c], given[p, c], zero_division=0) for c, p in enumerate(taking.T)]),
+        "micro_f1": f1_score(true[taking], predicted[taking], zero_division=0),
+        "macro_f1": np.mean([f1_score(true[p, c], predicted[p, c], zero_division=0) for c, p in enumerate(taking.T)]),
     }
 
 
@@ -75,11 +74,11 @@ def expected(scores, labels, **rule):
 def test_is_scikit_learns(rule, ties):
     scores, labels = data(ties=ties)
     assert measured(scores, labels, **rule) == pytest.approx(expected(scores, labels, **rule), abs=1e-12)
-    given = predict_labels(scores, **rule)
-    found = measured(scores, labels, **rule)
-    assert found["macro_f1"] == pytest.approx(f1_score(labels, given, average="macro", zero_division=0), abs=1e-12)
-    assert found["micro_f1"] == pytest.approx(f1_score(labels, given, average="micro", zero_division=0), abs=1e-12)
-    assert found["ranking_loss"] == pytest.approx(label_ranking_loss(labels, scores), abs=1e-12)
+    predicted = predict_labels(scores, **rule)
+    values = measured(scores, labels, **rule)
+    assert values["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0), abs=1e-12)
+    assert values["micro_f1"] == pytest.approx(f1_score(labels, predicted, average="micro", zero_division=0), abs=1e-12)
+    assert values["ranking_loss"] == pytest.approx(label_ranking_loss(labels, scores), abs=1e-12)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -87,41 +86,41 @@ def test_what_is_ignored_takes_no_part(rule):
     scores, labels = data()
     labels[np.random.RandomState(1).rand(*labels.shape) < 0.3] = -1
     labels[5] = -1
-    found = measured(scores, labels, ignore_label=-1, **rule)
-    assert found == pytest.approx(expected(scores, labels, **rule), abs=1e-12)
-    kept = np.arange(len(labels)) != 5
-    assert found == measured(scores[kept], labels[kept], ignore_label=-1, **rule)
+    values = measured(scores, labels, ignore_label=-1, **rule)
+    assert values == pytest.approx(expected(scores, labels, **rule), abs=1e-12)
+    others = np.arange(len(labels)) != 5
+    assert values == measured(scores[others], labels[others], ignore_label=-1, **rule)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_indices_are_dense_labels(rule):
     scores, labels = data()
     assert measured(scores, indices(labels), label_format="INDEX", **rule) == measured(scores, labels, **rule)
-    given = indices(labels)
-    given[labels.sum(axis=1) <= 3, 5] = 9  # passed over; an image of nothing else is left out
-    given[4], labels[4] = [9, -1, 9, -1, -1, 9], -1
+    index = indices(labels)
+    index[labels.sum(axis=1) <= 3, 5] = 9  # is skipped; an image with nothing else is left out
+    index[4], labels[4] = [9, -1, 9, -1, -1, 9], -1
     labels[0] = -1
-    found = measured(scores, given, label_format="INDEX", ignore_label=9, **rule)
-    assert found == measured(scores, labels, ignore_label=-1, **rule)
+    values = measured(scores, index, label_format="INDEX", ignore_label=9, **rule)
+    assert values == measured(scores, labels, ignore_label=-1, **rule)
 
 
 def test_each_position_of_spatial_scores_is_an_image():
     scores, labels = data(72)
     spatial = [a.reshape(6, 3, 4, 6).transpose(0, 3, 1, 2) for a in (scores, labels)]
     assert measured(*spatial, batch=2, top_k=2) == pytest.approx(measured(scores, labels, top_k=2), abs=1e-12)
-    given = indices(labels).reshape(6, 3, 4, 6).transpose(0, 3, 1, 2)
-    found = measured(spatial[0], given, batch=6, label_format="INDEX", top_k=2)
-    assert found == pytest.approx(measured(scores, labels, top_k=2), abs=1e-12)
+    index = indices(labels).reshape(6, 3, 4, 6).transpose(0, 3, 1, 2)
+    values = measured(spatial[0], index, batch=6, label_format="INDEX", top_k=2)
+    assert values == pytest.approx(measured(scores, labels, top_k=2), abs=1e-12)
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 9])
 def test_top_classes_are_those_of_predict_labels(k):
     scores = np.random.RandomState(0).randint(0, 4, (200, 9)).astype(np.float32)
-    found = top_classes(scores, k)
-    np.testing.assert_array_equal(found, np.argsort(-scores, axis=1, kind="stable")[:, :k])
-    given = np.zeros(scores.shape, bool)
-    given[np.arange(200)[:, None], found] = True
-    np.testing.assert_array_equal(given, predict_labels(scores, top_k=k))
+    best = top_classes(scores, k)
+    np.testing.assert_array_equal(best, np.argsort(-scores, axis=1, kind="stable")[:, :k])
+    positive = np.zeros(scores.shape, bool)
+    positive[np.arange(200)[:, None], best] = True
+    np.testing.assert_array_equal(positive, predict_labels(scores, top_k=k))
 
 
 def test_the_whole_is_not_the_mean_of_the_batches_and_no_input_is_kept_or_changed():
@@ -219,15 +218,15 @@ def metrics_net(batch, names=NAMES, classes=6, phase=caffe.TEST, slots=None, **p
     return net(inputs + metrics_layer(names, **param), phase)
 
 
-def passes(one, scores, labels, batch, test_iter, count):
+def passes(loaded, scores, labels, batch, test_iter, count):
     """The mean of each top over the batches of each pass, the data wrapping round."""
     position, means = 0, []
     for _ in range(count):
         total = 0
         for k in range(test_iter):
             rows = np.arange(position, position + batch) % len(scores)
-            fill(one, scores=scores[rows], labels=labels[rows])
-            tops = one.forward()
+            fill(loaded, scores=scores[rows], labels=labels[rows])
+            tops = loaded.forward()
             values = np.array([tops[name.replace("@", "_at_")] for name in NAMES])
             assert values.shape == (len(NAMES),)
             assert k == test_iter - 1 or not values.any()
@@ -240,19 +239,19 @@ def passes(one, scores, labels, batch, test_iter, count):
 @pytest.mark.parametrize("batch, test_iter, images", [(10, 7, None), (16, 5, 70), (69, 2, 70), (70, 1, None)])
 def test_mean_over_each_pass_is_that_of_the_whole_set(batch, test_iter, images):
     scores, labels = data(70)
-    one = metrics_net(batch, test_iter=test_iter, images=images, threshold=0.5)
-    for found in passes(one, scores, labels, batch, test_iter, 3):
-        assert found == pytest.approx(expected(scores, labels, threshold=0.5), abs=1e-6)
+    loaded = metrics_net(batch, test_iter=test_iter, images=images, threshold=0.5)
+    for values in passes(loaded, scores, labels, batch, test_iter, 3):
+        assert values == pytest.approx(expected(scores, labels, threshold=0.5), abs=1e-6)
 
 
 def test_layer_takes_indices_and_ignored_labels():
     scores, labels = data(20)
-    one = metrics_net(10, slots=6, test_iter=2, label_format="INDEX", ignore_label=9, top_k=2)
-    given = indices(labels)
-    given[3] = 9
+    loaded = metrics_net(10, slots=6, test_iter=2, label_format="INDEX", ignore_label=9, top_k=2)
+    index = indices(labels)
+    index[3] = 9
     labels[3] = -1
-    (found,) = passes(one, scores, given, 10, 2, 1)
-    assert found == pytest.approx(expected(scores, labels, top_k=2), abs=1e-6)
+    (values,) = passes(loaded, scores, index, 10, 2, 1)
+    assert values == pytest.approx(expected(scores, labels, top_k=2), abs=1e-6)
 
 
 def test_metrics_have_no_gradient():
@@ -260,17 +259,17 @@ def test_metrics_have_no_gradient():
     text = input_layer("scores", (8, 6)) + input_layer("labels", (8, 6)) + metrics_layer(["mAP"], test_iter=1)
     text += loss_layer("MultiLabelSoftmaxLoss", ["scores", "labels"])
     both, alone = net(text, caffe.TEST), metrics_net(8, ["mAP"], test_iter=1)
-    for one in (both, alone):
-        fill(one, scores=scores, labels=labels)
-        one.blobs["scores"].diff[...] = 7
-        one.forward()
-        one.backward()
+    for loaded in (both, alone):
+        fill(loaded, scores=scores, labels=labels)
+        loaded.blobs["scores"].diff[...] = 7
+        loaded.forward()
+        loaded.backward()
     assert both.blobs["scores"].diff.any()
     assert not alone.blobs["scores"].diff.any()
 
 
 @pytest.mark.parametrize("options, text", [
-    ({}, "test_iter is missing; give it the solver's test_iter"),
+    ({}, "test_iter is required, got none; give a whole number >= 1. Batches of a test pass. Give the test_iter"),
     ({"test_iter": 0}, "test_iter must be a whole number >= 1"),
     ({"test_iter": 2, "phase": caffe.TRAIN}, "in the TRAIN phase.* add include { phase: TEST }"),
     ({"test_iter": 6, "images": 50}, "test_iter 6 of batches of 10 for 50 images; give test_iter 5"),
@@ -352,21 +351,3 @@ def test_iterations_of_caffe_test_have_to_be_test_iter(tmp_path):
     weights = ["--model", "net.prototxt", "--weights", "none.caffemodel"]
     done = caffe_program("test", *weights, "--iterations", "6", cwd=tmp_path, check=False)
     assert "test_iter is 7, and caffe test --iterations has 6; give both the same number" in done.stdout
-
-
-@pytest.mark.parametrize("words, expected", [
-    (["caffe", "train", "--solver", "s.prototxt"], [3, 5]),
-    (["python", "-m", "caffe_losses", "train", "-solver=s.prototxt"], [3, 5]),
-    (["/usr/bin/caffe", "train", "--solver=missing.prototxt"], []),
-    (["python", "own.py", "--solver", "words.txt"], []),
-    (["python", "own.py", "--solver"], []),
-    (["caffe", "test", "-model", "m"], [50]),
-    (["caffe", "test", "--iterations=9"], [9]),
-    (["caffe", "time", "--model", "m"], []),
-    ([""], []),
-])  # fmt: skip
-def test_where_the_command_line_says_it(words, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.prototxt").write_text("test_iter: 5 test_iter: 3 test_iter: 5")
-    (tmp_path / "words.txt").write_text("adam")
-    assert iterations_of(words)[1] == expected

@@ -12,10 +12,11 @@ import pytest
 from nets import CAFFE, input_layer, net
 from pictures import write_pictures
 
-from caffe_losses import data, losses, metrics, parallel
+from caffe_losses import data, losses, metrics
 from caffe_losses.__main__ import main
-from caffe_losses.data.batches import REQUIRED
+from caffe_losses.commands import train
 from caffe_losses.layers.metrics import PASS_OPTIONS
+from caffe_losses.options import REQUIRED
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
@@ -87,16 +88,15 @@ def test_the_table_has_every_parameter_with_its_domain_default_and_meaning():
     for name, option in parameter_rows():
         row = next(line for line in README.splitlines() if line.startswith(f"| `{option.name}` |"))
         cells = [cell.strip() for cell in row.split("|")[2:]]
-        assert cells[0] == option.domain
+        assert cells[0] == option.domain.text
         assert f"`{json.dumps(option.default)}`" in cells[1], (name, option.name, cells[1])
         assert cells[2] == option.meaning
 
 
 @pytest.mark.parametrize("option", [*data.OPTIONS, *metrics.OPTIONS, *PASS_OPTIONS], ids=lambda option: option.name)
 def test_the_tables_of_data_and_metrics_too(option):
-    required = option.name in (*REQUIRED, "test_iter")
-    default = "required" if required else f"`{json.dumps(option.default)}`"
-    assert f"| `{option.name}` | {option.domain} | {default} | {option.meaning} |" in README.splitlines()
+    default = "required" if option.default is REQUIRED else f"`{json.dumps(option.default)}`"
+    assert f"| `{option.name}` | {option.domain.text} | {default} | {option.meaning} |" in README.splitlines()
 
 
 def test_the_table_of_layers_has_them_all():
@@ -170,7 +170,7 @@ def test_template_command(tmp_path, monkeypatch):
 
 def test_train_commands_are_understood():
     parser = argparse.ArgumentParser()
-    parallel.add_train(parser.add_subparsers(dest="command"))
+    train.add_parser(parser.add_subparsers(dest="command"))
     lines = [line.partition("caffe-losses ")[2] for text in fenced("sh") for line in text.splitlines()]
     trainings = [parser.parse_args(shlex.split(line)) for line in lines if line.startswith("train ")]
     assert {options.gpu for options in trainings} == {None, "0,1,2,3"}
@@ -178,7 +178,7 @@ def test_train_commands_are_understood():
 
 def test_the_table_of_train_has_every_option():
     parser = argparse.ArgumentParser()
-    parallel.add_train(parser.add_subparsers(dest="command"))
+    train.add_parser(parser.add_subparsers(dest="command"))
     (choices,) = [action.choices for action in parser._actions if action.choices]
     for action in choices["train"]._actions:
         if action.dest != "help":

@@ -1,3 +1,4 @@
+from collections import Counter
 from random import Random
 
 import cv2
@@ -20,9 +21,9 @@ def chw(image):
 
 
 def test_as_it_is(path):
-    found = Transform()(path)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(found, chw(picture(0)))
+    image = Transform()(path)
+    assert image.dtype == np.float32
+    np.testing.assert_array_equal(image, chw(picture(0)))
 
 
 def test_colors(path):
@@ -35,9 +36,9 @@ def test_colors(path):
 
 def test_a_gray_file_gives_three_equal_channels(tmp_path):
     cv2.imwrite(str(tmp_path / "gray.png"), picture(0, channels=1))
-    found = Transform()(str(tmp_path / "gray.png"))
-    assert found.shape == (3, 12, 16)
-    np.testing.assert_array_equal(found[0], found[2])
+    image = Transform()(str(tmp_path / "gray.png"))
+    assert image.shape == (3, 12, 16)
+    np.testing.assert_array_equal(image[0], image[2])
 
 
 def test_jpeg_is_near(tmp_path):
@@ -47,8 +48,8 @@ def test_jpeg_is_near(tmp_path):
 
 
 def test_mean_then_scale(path):
-    found = Transform(mean_value=[104, 117, 123], scale=0.5)(path)
-    np.testing.assert_array_equal(found, (chw(picture(0)) - np.float32([[[104]], [[117]], [[123]]])) * 0.5)
+    image = Transform(mean_value=[104, 117, 123], scale=0.5)(path)
+    np.testing.assert_array_equal(image, (chw(picture(0)) - np.float32([[[104]], [[117]], [[123]]])) * 0.5)
     np.testing.assert_array_equal(Transform(mean_value=7)(path), chw(picture(0)) - 7)
 
 
@@ -67,26 +68,24 @@ def test_mean_file_is_cropped_with_the_image(path, tmp_path, ending):
     whole = chw(picture(0)) - mean
     windows = [whole[:, y : y + 8, x : x + 8] for y in range(5) for x in range(9)]
     for seed in range(10):
-        found = transform(path, Random(seed))
-        assert any(np.array_equal(found, w) or np.array_equal(found, w[:, :, ::-1]) for w in windows)
+        image = transform(path, Random(seed))
+        assert any(np.array_equal(image, w) or np.array_equal(image, w[:, :, ::-1]) for w in windows)
 
 
 def test_resize_is_bilinear(path):
-    found = Transform(new_height=6, new_width=8)(path)
+    image = Transform(new_height=6, new_width=8)(path)
     pairs = chw(picture(0)).reshape(3, 6, 2, 8, 2).mean(axis=(2, 4))  # to a half, it averages four
-    np.testing.assert_allclose(found, pairs, atol=0.5 + 1e-6)  # and rounds
+    np.testing.assert_allclose(image, pairs, atol=0.5 + 1e-6)  # and rounds
 
 
 def test_the_crop_is_central_in_test_and_anywhere_in_train(path):
     middle = chw(picture(0))[:, 2:10, 4:12]
     np.testing.assert_array_equal(Transform(crop_size=8)(path, Random(0)), middle)
     train = Transform(train=True, crop_size=8)
-    random, found = Random(0), {}
-    for _ in range(2000):
-        image = train(path, random)
-        found[image.tobytes()] = found.get(image.tobytes(), 0) + 1
-    assert len(found) == 5 * 9
-    counts = np.array(list(found.values()))
+    random = Random(0)
+    crops = Counter(train(path, random).tobytes() for _ in range(2000))
+    assert len(crops) == 5 * 9
+    counts = np.array(list(crops.values()))
     expected = 2000 / 45
     assert ((counts - expected) ** 2 / expected).sum() < 87  # chi-squared of 44 degrees, one in 10,000
 
@@ -94,9 +93,9 @@ def test_the_crop_is_central_in_test_and_anywhere_in_train(path):
 def test_half_of_the_images_are_mirrored(path):
     transform, random = Transform(mirror=True), Random(0)
     plain = chw(picture(0))
-    found = [transform(path, random) for _ in range(1000)]
-    mirrored = sum(np.array_equal(image, plain[:, :, ::-1]) for image in found)
-    assert mirrored + sum(np.array_equal(image, plain) for image in found) == 1000
+    images = [transform(path, random) for _ in range(1000)]
+    mirrored = sum(np.array_equal(image, plain[:, :, ::-1]) for image in images)
+    assert mirrored + sum(np.array_equal(image, plain) for image in images) == 1000
     assert abs(mirrored - 500) < 64  # four standard deviations
 
 

@@ -38,6 +38,9 @@ layer {{ name: "loss" type: "Python" bottom: "scores" bottom: "labels" top: "los
 """
 SOFTMAX = LOSS.format(layer="MultiLabelSoftmaxLoss", param="")
 
+# Float rounding, of weights about 1: 100 sums of two halves of a batch, where one process sums the whole batch.
+ROUNDING = 1e-5
+
 
 def write_data(folder, name="data", rows=None, labels=None):
     """Images and binary labels of a fixed seed, in an HDF5 file and its list; `rows` puts them in another order."""
@@ -52,6 +55,9 @@ def write_data(folder, name="data", rows=None, labels=None):
 
 
 def write_net(folder, name, batch, source="data", body=BODY, loss=SOFTMAX, data=None):
+    """A net that trains on `data`, prototxt of a layer, or on an HDF5 source, which is written if it is not there."""
+    if data is None and not (folder / f"{source}.txt").exists():
+        write_data(folder, source)
     text = data or DATA.format(source=f"{folder}/{source}.txt", batch=batch)
     (folder / f"{name}.prototxt").write_text(text + body + loss)
 
@@ -110,8 +116,20 @@ def weights(path):
     }
 
 
-def history(path):
-    state = caffe_pb2.SolverState()
-    with open(str(path), "rb") as file:
-        state.ParseFromString(file.read())
-    return state
+def trained(folder, name, ranks, batch, *arguments, solver=(), **net):
+    """(weights, log) of a training of a net of that batch, on as many ranks."""
+    write_net(folder, name, batch, **net)
+    done = train(ranks, write_solver(folder, name, **dict(solver)), *arguments, cwd=str(folder))
+    last = max(folder.glob(f"{name}_iter_*.caffemodel"), key=os.path.getmtime)
+    return weights(last), done.stderr
+
+
+def assert_equal(actual, expected, atol=ROUNDING):
+    assert actual.keys() == expected.keys()
+    for key in expected:
+        np.testing.assert_allclose(actual[key], expected[key], rtol=0, atol=atol, err_msg=str(key))
+
+
+def ours(log):
+    """The lines of a log that Caffe did not write."""
+    return [line for line in log.splitlines() if line.startswith("caffe-losses: ")]

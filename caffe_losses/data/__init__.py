@@ -1,6 +1,12 @@
-"""Images with several labels: lists of them, their transformation, and batches decoded ahead of need.
+"""Images with several labels, from a list to batches.
 
-Decoding needs OpenCV (`pip install caffe_losses[data]`); lists do not.
+lists.py      reads and writes lists of images with their labels
+order.py      which image comes when
+transform.py  from an image file to the array that a net takes
+feed.py       decodes batches ahead, in worker processes (worker.py)
+batches.py    all of it together, as the data layer uses it
+
+Decoding needs OpenCV (`pip install caffe_losses[data]`). Lists do not.
 """
 
 from . import lists

@@ -1,98 +1,108 @@
 """Batches of images and labels from a list, decoded ahead of need."""
 
 import os
+from collections import namedtuple
 
 import numpy as np
 
-from .. import params
-from ..params import FLAG, LABEL_FORMAT, Option, nullable, one_of
+from ..losses.options import LABEL_FORMAT
+from ..options import FILE, FLAG, FOLDER, REQUIRED, Domain, Option, at_least, checked, nullable, one_of, whole
 from . import lists
 from . import transform as transforms
-from .feed import Feed
+from .feed import Feed, Job
 from .order import Order, repeat_factors
-from .transform import NAME, Transform
+from .transform import Transform
+
+Batch = namedtuple("Batch", "data labels weights")
+COUNT = at_least(1)
 
 
 def classes(value):
-    return COUNT[1](value) if not isinstance(value, str) else transforms.name(value)
+    return (FILE if isinstance(value, str) else COUNT).convert(value)
 
 
 def seed(value):
-    if not 0 <= params.whole(value) < 2**32:
+    if not 0 <= whole(value) < 2**32:
         raise ValueError
     return int(value)
 
 
-COUNT = params.at_least(1)
 OPTIONS = (
-    Option("source", None, *NAME, meaning="the list of images: .txt, .csv or .jsonl"),
-    Option("batch_size", None, *COUNT, meaning="images in a batch"),
+    Option("source", REQUIRED, FILE, "The list of images: a .txt, .csv or .jsonl file."),
+    Option("batch_size", REQUIRED, COUNT, "Number of images in a batch."),
     Option(
-        "classes", None, "a file's name, or a whole number >= 1", classes,
-        meaning="the file with one class name a line, or how many classes there are, if labels are indices"
+        "classes",
+        REQUIRED,
+        Domain("a file's name, or a whole number >= 1", classes),
+        "A file with one class name in each line. If the labels are indices: the number of classes.",
     ),
     Option(
-        "root_folder", None, *nullable(("a folder's name", transforms.name)),
-        meaning="where the paths of the list start; null: the list's folder"
+        "root_folder",
+        None,
+        nullable(FOLDER),
+        "The folder where the paths of the list start. null: the folder of the list.",
     ),
     LABEL_FORMAT,
     Option(
-        "max_labels", None, *nullable(COUNT),
-        meaning="K, the columns of INDEX labels; null: as many as the image with most labels has"
+        "max_labels",
+        None,
+        nullable(COUNT),
+        "K, the number of columns of INDEX labels. null: the largest number of labels that an image has.",
     ),
-    Option("shuffle", False, *FLAG, meaning="a new order each epoch"),
-    Option("seed", 0, "a whole number in [0, 2^32)", seed, meaning="decides order, crops and mirrors"),
+    Option("shuffle", False, FLAG, "Gives each epoch a new order."),
+    Option("seed", 0, Domain("a whole number in [0, 2^32)", seed), "Decides the order, the crops and the mirroring."),
+    Option("resample", False, FLAG, "Repeats images with rare labels (square-root resampling)."),
     Option(
-        "resample", False, *FLAG, meaning="repeats images with rare labels: square-root resampling"
+        "broken",
+        "REFUSE",
+        one_of("REFUSE", "SKIP"),
+        "If an image cannot be read. REFUSE: ends with an error. SKIP: names it, and takes another image of the batch.",
     ),
+    Option("prefetch", 4, COUNT, "Number of batches that are decoded ahead."),
     Option(
-        "broken", "REFUSE", *one_of("REFUSE", "SKIP"),
-        meaning="at an image that cannot be read, ends; or names it and takes another of the batch"
+        "workers", None, nullable(COUNT), "Number of processes that decode. null: one for each core, but at most 4."
     ),
-    Option("prefetch", 4, *COUNT, meaning="batches to be ready ahead of need"),
-    Option("workers", None, *nullable(COUNT), meaning="processes that decode; null: one a core, at most 4"),
     *transforms.OPTIONS,
-)  # fmt: skip
-REQUIRED = "source", "batch_size", "classes"
+)
 
 
 class Batches:
-    """Endless batches of a list's images.
+    """Endless batches of the images of a list.
 
         batches = Batches(train=True, source="train.csv", classes="classes.txt", batch_size=32, crop_size=224)
         data, labels, weights = batches.next()      # 32 x 3 x 224 x 224, 32 x C, 32
 
-    train        the phase: random crops, and sharding
-    rank, ranks  the solver's; each has other images (see `order.Order`)
-    The options are those of the layer MultiLabelImageData, whose docstring says what comes out.
+    train    whether it is for training: then crops are random
+    rank     which solver of `ranks` this is. Each solver has other images (see `order.Order`)
+    options  OPTIONS, those of the layer MultiLabelImageData. Its docstring says what comes out
+
+    ValueError or OSError, in one line, for an option or a list that is wrong.
     """
 
     owner = "MultiLabelImageData"
 
-    def __init__(self, train, rank=0, ranks=1, **options):
-        for name in REQUIRED:
-            if options.get(name) is None:
-                raise ValueError(f"{self.owner}: expected a {name}, got none; add it to param_str")
-        given = params.checked(self.owner, OPTIONS, options)
-        for name, value in given.items():
-            setattr(self, name, value)
+    def __init__(self, train, *, rank=0, ranks=1, **options):
+        values = checked(self.owner, OPTIONS, options)
+        vars(self).update(values)
         self.names = lists.read_classes(self.classes) if isinstance(self.classes, str) else None
         self.images = lists.read(self.source, self.names or self.classes)
         self.num_classes = self.images.num_classes()
         self.width = self.label_width()
-        self.transform = Transform(train, **{option.name: given[option.name] for option in transforms.OPTIONS})
+        self.transform = Transform(train, **{option.name: values[option.name] for option in transforms.OPTIONS})
         if self.root_folder is None:
             self.root_folder = os.path.dirname(os.path.abspath(self.source))
         self.shape = self.transform.shape() or self.first_shape()
         factors = repeat_factors(self.images) if self.resample else None
-        self.order = Order(len(self.images), self.shuffle, self.seed, rank, ranks, factors)
+        self.order = Order(
+            len(self.images), shuffle=self.shuffle, seed=self.seed, rank=rank, ranks=ranks, factors=factors
+        )
         self.feed = None
 
     def refuse(self, text, *values):
         raise ValueError(f"{self.owner}: {self.source} " + text.format(*values))
 
     def label_width(self):
-        """Columns of the labels."""
+        """The number of columns of the labels."""
         if self.label_format == "DENSE":
             return self.num_classes
         if (self.images.values != 1).any():
@@ -103,7 +113,7 @@ class Batches:
         return self.max_labels or max(1, most)
 
     def first_shape(self):
-        """Of the first image that can be read, where no option says it."""
+        """The shape of the first image that can be read. For options that do not say it."""
         for path in self.images.paths:
             try:
                 return self.transform(os.path.join(self.root_folder, path)).shape
@@ -113,11 +123,16 @@ class Batches:
         self.refuse("has no image that can be read")
 
     def next(self, data=None, labels=None, weights=None):
-        """The next (data, labels, weights), in the given arrays or in new ones."""
+        """The next Batch. It is written into the arrays, if there are some, else into new ones.
+
+        data     (batch_size, channels, height, width), float32
+        labels   DENSE (batch_size, C) or INDEX (batch_size, K), float32
+        weights  (batch_size,), float32: 1 if the list has none
+
+        ValueError for an image that cannot be read. RuntimeError if a worker process has died.
+        """
         if self.feed is None:
-            jobs = endless(self.order, self.batch_size, self.root_folder, self.images.paths)
-            self.feed = Feed(jobs, self.transform, self.shape, self.batch_size, self.prefetch, self.workers,
-                             skip=self.broken == "SKIP", seed=self.seed, owner=self.owner)  # fmt: skip
+            self.feed = self.new_feed()
         data = np.empty((self.batch_size, *self.shape), np.float32) if data is None else data
         images = self.feed.next(data)
         if self.label_format == "DENSE":
@@ -126,16 +141,29 @@ class Batches:
             labels = self.images.indices(images, self.width, labels)
         weights = np.empty(self.batch_size, np.float32) if weights is None else weights
         weights[...] = 1 if self.images.weights is None else self.images.weights[images]
-        return data, labels, weights
+        return Batch(data, labels, weights)
+
+    def new_feed(self):
+        return Feed(
+            endless(self.order, self.batch_size, self.root_folder, self.images.paths),
+            self.transform,
+            shape=(self.batch_size, *self.shape),
+            prefetch=self.prefetch,
+            workers=self.workers,
+            skip=self.broken == "SKIP",
+            seed=self.seed,
+            owner=self.owner,
+        )
 
     def close(self):
+        """End the worker processes."""
         if self.feed is not None:
             self.feed.close()
             self.feed = None
 
 
 def endless(order, batch_size, folder, paths):
-    """What is in each batch, for a Feed; no method, so that nothing of the Feed holds the Batches that hold it."""
+    """A Job for each batch. It is no method, so that nothing in the Feed holds the Batches that hold the Feed."""
     while True:
-        positions, images = order.take(batch_size)
-        yield images, positions, [os.path.join(folder, paths[i]) for i in images]
+        share = order.take(batch_size)
+        yield Job(share.images, share.positions, [os.path.join(folder, paths[i]) for i in share.images])

@@ -1,14 +1,15 @@
-"""Lists of images with their labels, as text, CSV or JSON lines, and what is computed of them.
+"""Lists of images with their labels, as text, CSV or JSON lines.
 
-train.txt    path label label ...            names or indices; neither they nor the path have spaces
-train.csv    path,labels,weight              labels separated by |, by ; or by spaces; weight may be left out
-train.csv    path,cat,dog,...                a column a class, with a number each; empty is 0
+train.txt    path label label ...            labels are names or indices. No name and no path has spaces
+train.csv    path,labels,weight              labels are separated by |, by ; or by spaces. weight may be left out
+train.csv    path,cat,dog,...                a column for each class, with a number. An empty cell is 0
 train.jsonl  {"path": "1.jpg", "labels": ["cat", "dog"], "weight": 2}
 """
 
 import csv
 import json
 import os
+from collections import namedtuple
 from itertools import chain
 
 import numpy as np
@@ -16,17 +17,29 @@ import numpy as np
 PATH_COLUMNS = "path", "image", "file", "filename"
 SEPARATORS = "|", ";", None
 
+# An image as it is in a file. line: its number there. labels: {label: value}. weight: None if it has none
+Row = namedtuple("Row", "line path labels weight")
+# A line of a CSV file, before the labels are read
+Cells = namedtuple("Cells", "line path cells weight")
+# An image to be written. labels: {name: value}
+Entry = namedtuple("Entry", "path labels weight")
+# The labels of some images, in flat arrays. rows: which image. index: the place in ImageList.index.
+# columns: which label of its image
+Places = namedtuple("Places", "rows index columns")
+
 
 class ImageList:
     """Images and their labels.
 
     paths    as in the list
-    starts   the labels of image i are classes index[starts[i]:starts[i + 1]], each with its value
-    weights  one an image, or None
-    classes  names, or how many there are, or None if the list is of indices and no one said
+    starts   the labels of image i are index[starts[i]:starts[i + 1]], with the same part of `values`
+    index    the classes of all labels, in the order of the images
+    values   their values
+    weights  one for each image, or None
+    classes  the names, or the number of classes, or None if the labels are indices and nobody said how many
     """
 
-    def __init__(self, paths, starts, index, values, weights, classes):
+    def __init__(self, paths, *, starts, index, values, weights, classes):
         self.paths, self.weights, self.classes = paths, weights, classes
         self.starts, self.index, self.values = starts, index, values
 
@@ -42,32 +55,32 @@ class ImageList:
         return str(label) if self.classes is None or isinstance(self.classes, int) else self.classes[label]
 
     def places(self, images):
-        """(row, place in index) of each label of these images."""
+        """The Places of all labels of these images."""
         counts = self.starts[images + 1] - self.starts[images]
         rows = np.repeat(np.arange(len(images)), counts)
-        within = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
-        return rows, self.starts[images][rows] + within, within
+        columns = np.arange(rows.size) - np.repeat(np.cumsum(counts) - counts, counts)
+        return Places(rows, self.starts[images][rows] + columns, columns)
 
     def dense(self, images, num_classes, out=None):
-        """Labels of these images, float32 of shape (images, classes): 0 where there is none."""
+        """Labels of these images, float32 of shape (images, classes): 0 for a class that the image does not have."""
         images = np.asarray(images)
         out = np.empty((len(images), num_classes), np.float32) if out is None else out
-        rows, places, _ = self.places(images)
+        places = self.places(images)
         out[...] = 0
-        out[rows, self.index[places]] = self.values[places]
+        out[places.rows, self.index[places.index]] = self.values[places.index]
         return out
 
     def indices(self, images, width, out=None):
         """Class indices of these images, float32 of shape (images, width), padded with -1."""
         images = np.asarray(images)
         out = np.empty((len(images), width), np.float32) if out is None else out
-        rows, places, within = self.places(images)
+        places = self.places(images)
         out[...] = -1
-        out[rows, within] = self.index[places]
+        out[places.rows, places.columns] = self.index[places.index]
         return out
 
     def most_labels(self):
-        """How many labels the image with most of them has."""
+        """The largest number of labels that an image has."""
         return int(np.diff(self.starts).max())
 
     def frequencies(self):
@@ -75,22 +88,26 @@ class ImageList:
         return np.bincount(self.index[self.values > 0], minlength=self.num_classes())
 
     def subset(self, images):
-        """The list of these images, in their order; one given twice is there twice."""
+        """The list of these images, in this order. An image may be in it several times."""
         images = np.asarray(images)
-        rows, places, _ = self.places(images)
-        starts = np.append(0, np.cumsum(np.bincount(rows, minlength=len(images))))
-        weights = None if self.weights is None else self.weights[images]
-        paths = [self.paths[i] for i in images]
-        return ImageList(paths, starts, self.index[places], self.values[places], weights, self.classes)
+        places = self.places(images)
+        return ImageList(
+            [self.paths[i] for i in images],
+            starts=np.append(0, np.cumsum(np.bincount(places.rows, minlength=len(images)))),
+            index=self.index[places.index],
+            values=self.values[places.index],
+            weights=None if self.weights is None else self.weights[images],
+            classes=self.classes,
+        )
 
 
 def read(path, classes=None):
     """The ImageList of a file.
 
-    classes  names of the classes; or how many there are, for a list of indices; None: as the list has
-             them, names in alphabetical order
+    classes  the names of the classes, or their number if the labels are indices. None: the names in the list, in
+             alphabetical order
 
-    ValueError, with the line's number, for what is not of the form above or a label that is no class.
+    ValueError, with the number of the line, for a line that is not as above, and for a label that is no class.
     """
     form = os.path.splitext(path)[1].lower()
     read_rows = {".csv": csv_rows, ".jsonl": json_rows}.get(form, text_rows)
@@ -105,7 +122,7 @@ def read(path, classes=None):
 
 
 def read_classes(path):
-    """The names in a file with one a line."""
+    """The class names in a file with one name in each line. ValueError if there is none, or one is there twice."""
     with open(path, encoding="utf-8-sig") as file:
         names = [line.strip() for line in file if line.strip()]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
@@ -114,14 +131,14 @@ def read_classes(path):
     return names
 
 
-# Rows: (line number, path, {label: value}, weight)
+# From a file to Rows
 
 
 def text_rows(path, file, classes):
     for number, line in enumerate(file, 1):
         words = line.split()
         if words:
-            yield number, words[0], dict.fromkeys(words[1:], 1.0), None
+            yield Row(number, words[0], dict.fromkeys(words[1:], 1.0), None)
 
 
 def json_rows(path, file, classes):
@@ -134,7 +151,7 @@ def json_rows(path, file, classes):
             labels = labels if isinstance(labels, dict) else dict.fromkeys(labels, 1.0)
             if not isinstance(image, str) or not image:
                 raise TypeError
-            yield number, image, {key: float(value) for key, value in labels.items()}, weight
+            yield Row(number, image, {key: float(value) for key, value in labels.items()}, weight)
         except (ValueError, TypeError, KeyError):
             expected = '{"path": "a.jpg", "labels": ["cat"]}'
             raise ValueError(f"{path}, line {number}: expected e.g. {expected}, got {line.strip()[:60]}") from None
@@ -146,29 +163,29 @@ def csv_rows(path, file, classes):
     where = next((header.index(name) for name in PATH_COLUMNS if name in header), None)
     if where is None:
         raise ValueError(f"{path}: expected a header with a column path, got {','.join(header)[:60]}")
-    weighted = header.index("weight") if "weight" in header else None
-    rows = []
+    column = header.index("weight") if "weight" in header else None
+    lines = []
     for cells in table:
         if any(cells):
             if len(cells) != len(header):
                 raise ValueError(
                     f"{path}, line {table.line_num}: expected {len(header)} cells as in the header, got {len(cells)}"
                 )
-            weight = cells[weighted] if weighted is not None else None
-            rows.append((table.line_num, cells[where], cells, weight))
-    labels_of = label_column(header, rows, classes) if "labels" in header else class_columns(path, header, where)
-    for number, image, cells, weight in rows:
-        yield number, image, labels_of(number, cells), weight
+            weight = cells[column] if column is not None else None
+            lines.append(Cells(table.line_num, cells[where], cells, weight))
+    labels_of = label_column(header, lines, classes) if "labels" in header else class_columns(path, header, where)
+    for line in lines:
+        yield Row(line.line, line.path, labels_of(line), line.weight)
 
 
-def label_column(header, rows, classes):
-    """Reads the cell with all labels, whose separator is the first of SEPARATORS that the file has."""
+def label_column(header, lines, classes):
+    """A function that reads the cell with all labels. The separator is the first of SEPARATORS that the file has."""
     column = header.index("labels")
-    separator = next(s for s in SEPARATORS if s is None or any(s in cells[column] for _, _, cells, _ in rows))
+    separator = next(s for s in SEPARATORS if s is None or any(s in line.cells[column] for line in lines))
     names = set(classes) if isinstance(classes, (list, tuple)) else ()
 
-    def labels_of(number, cells):
-        cell = cells[column].strip()
+    def labels_of(line):
+        cell = line.cells[column].strip()
         words = [cell] if cell in names else [word.strip() for word in cell.split(separator)]
         return dict.fromkeys([word for word in words if word], 1.0)
 
@@ -176,17 +193,17 @@ def label_column(header, rows, classes):
 
 
 def class_columns(path, header, where):
-    """Reads one cell a class."""
+    """A function that reads one cell for each class."""
     columns = [k for k, name in enumerate(header) if k != where and name != "weight"]
 
-    def labels_of(number, cells):
+    def labels_of(line):
         labels = {}
         for k in columns:
             try:
-                labels[header[k]] = float(cells[k] or 0)
+                labels[header[k]] = float(line.cells[k] or 0)
             except ValueError:
                 raise ValueError(
-                    f"{path}, line {number}: expected a number for {header[k]}, got {cells[k][:40]!r}; "
+                    f"{path}, line {line.line}: expected a number for {header[k]}, got {line.cells[k][:40]!r}; "
                     "several labels in one cell go into a column called labels"
                 ) from None
         return labels
@@ -200,27 +217,26 @@ def from_rows(path, rows, classes):
     known = {} if classes is None or isinstance(classes, int) else {name: k for k, name in enumerate(classes)}
     limit = len(known) or classes or None
     counts, index, values, weights = [], [], [], []
-    for number, _, labels, weight in rows:
-        found = {class_of(path, number, label, known, limit): value for label, value in labels.items()}
-        kept = sorted(k for k, value in found.items() if value != 0)
-        counts.append(len(kept))
-        index += kept
-        values += [found[k] for k in kept]
-        weights.append(weight_of(path, number, weight))
-    weighted = any(weight is not None for _, _, _, weight in rows)
+    for row in rows:
+        by_class = {class_of(path, row.line, label, known, limit): value for label, value in row.labels.items()}
+        nonzero = sorted(k for k, value in by_class.items() if value != 0)
+        counts.append(len(nonzero))
+        index += nonzero
+        values += [by_class[k] for k in nonzero]
+        weights.append(weight_of(path, row.line, row.weight))
     return ImageList(
-        [image for _, image, _, _ in rows],
-        np.append(0, np.cumsum(counts, dtype=np.int64)),
-        np.array(index, np.int64),
-        np.array(values, np.float32),
-        np.array(weights, np.float32) if weighted else None,
-        classes,
+        [row.path for row in rows],
+        starts=np.append(0, np.cumsum(counts, dtype=np.int64)),
+        index=np.array(index, np.int64),
+        values=np.array(values, np.float32),
+        weights=np.array(weights, np.float32) if any(row.weight is not None for row in rows) else None,
+        classes=classes,
     )
 
 
 def names_in(rows):
     """All labels in order, or None if they are indices."""
-    labels = set(chain.from_iterable(labels for _, _, labels, _ in rows))
+    labels = set(chain.from_iterable(row.labels for row in rows))
     if all(whole(label) is not None for label in labels):
         return None
     return sorted(map(str, labels))
@@ -255,7 +271,7 @@ def weight_of(path, number, weight):
 
 
 def write(images, path):
-    """Write the list in the form of the path's ending; ValueError for what this form cannot hold."""
+    """Write the list. The ending of the path tells the form. ValueError for what this form cannot hold."""
     form = os.path.splitext(path)[1].lower()
     lines = {".csv": csv_cells, ".jsonl": json_lines}.get(form, text_lines)(images, path)
     with open(path, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
@@ -266,11 +282,11 @@ def write(images, path):
 
 
 def entries(images):
-    """(path, {name: value}, weight) of each image."""
+    """An Entry for each image."""
     for i, path in enumerate(images.paths):
         span = range(images.starts[i], images.starts[i + 1])
         labels = {images.name(images.index[k]): float(images.values[k]) for k in span}
-        yield path, labels, 1.0 if images.weights is None else float(images.weights[i])
+        yield Entry(path, labels, 1.0 if images.weights is None else float(images.weights[i]))
 
 
 def json_lines(images, path):
@@ -281,7 +297,7 @@ def json_lines(images, path):
 
 
 def csv_cells(images, path):
-    """One column for all labels where they have the value 1 and names without a separator, else one a class."""
+    """One column for all labels, if all have the value 1 and no name has the separator. Else a column a class."""
     names = [images.name(k) for k in range(images.num_classes())]
     joint = bool((images.values == 1).all()) and not any("|" in name for name in names)
     weighted = images.weights is not None

@@ -2,56 +2,51 @@
 
 import numpy as np
 
-from .. import params
-from ..params import FLAG, Option, nullable, one_of, real
+from ..options import FILE, FINITE, FLAG, Option, at_least, checked, nullable, one_of, one_or_each
 
 COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
-
-
-def means(value):
-    return [real(mean) for mean in (value if isinstance(value, list) else [value])]
-
-
-def name(value):
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
-
-
-SIZE, NAME = params.at_least(0), ("a file's name", name)
+SIZE = at_least(0)
 OPTIONS = (
-    Option("new_height", 0, *SIZE, meaning="resizes to this height, with new_width; 0: as it is"),
-    Option("new_width", 0, *SIZE, meaning="resizes to this width, with new_height; 0: as it is"),
-    Option("color", "BGR", *one_of(*COLORS), meaning="the channels; Caffe's own layers and weights have BGR"),
+    Option("new_height", 0, SIZE, "Resizes images to this height. Needs new_width. 0: no resizing."),
+    Option("new_width", 0, SIZE, "Resizes images to this width. Needs new_height. 0: no resizing."),
+    Option("color", "BGR", one_of(*COLORS), "The channels. Caffe's own layers and weights have BGR."),
     Option(
-        "crop_size", 0, *SIZE, meaning="cuts out a square, anywhere in TRAIN, in the middle in TEST; 0: none"
+        "crop_size",
+        0,
+        SIZE,
+        "Cuts a square of this side out of the image. TRAIN: anywhere. TEST: in the middle. 0: no crop.",
     ),
-    Option("mirror", False, *FLAG, meaning="mirrors every other image, at random, left to right"),
+    Option("mirror", False, FLAG, "Mirrors half of the images left to right, chosen at random."),
     Option(
-        "mean_value", None, *nullable(("a number, or a list of one a channel", means)),
-        meaning="subtracted from the values, which are 0 to 255"
+        "mean_value",
+        None,
+        nullable(one_or_each("channel")),
+        "Is subtracted from the values of the image, which are 0 to 255.",
     ),
     Option(
-        "mean_file", None, *nullable(NAME),
-        meaning="a .binaryproto or .npy with a mean image of the size before the crop, subtracted"
+        "mean_file",
+        None,
+        nullable(FILE),
+        "A .binaryproto or .npy file with a mean image, which is subtracted. It has the size before the crop.",
     ),
-    Option("scale", 1.0, "a finite number", real, meaning="multiplies what is left"),
-)  # fmt: skip
+    Option("scale", 1.0, FINITE, "Multiplies the values, after the mean is subtracted."),
+)
 
 
 class Transform:
-    """Reads an image: decoded to 8 bits, resized, cropped, mirrored, then (values - mean) times scale.
+    """From an image file to an array: decode to 8 bits, resize, crop, mirror, then (values - mean) times scale.
 
         image = Transform(crop_size=224, mean_value=[104, 117, 123])("cat.jpg")   # float32, 3 x 224 x 224
 
-    train and the options are those of the layer. The numbers are Caffe's own: OpenCV decodes and resizes
-    (bilinear), and the rest is the same arithmetic in float32. ValueError for a file that is no image, or
-    smaller than crop_size; OSError for one that cannot be read.
+    train    whether crops are random
+    options  OPTIONS, as the layer MultiLabelImageData has them
+
+    The numbers are those of Caffe's ImageData layer: OpenCV decodes and resizes (bilinear), and the rest is the
+    same arithmetic in float32. ValueError for options that do not go together.
     """
 
     def __init__(self, train=False, **options):
-        for key, value in params.checked("Transform", OPTIONS, options).items():
-            setattr(self, key, value)
+        vars(self).update(checked("Transform", OPTIONS, options))
         self.train, self.channels = train, 1 if self.color == "GRAY" else 3
         if bool(self.new_height) != bool(self.new_width):
             self.refuse("new_height {} and new_width {}; give both or none", self.new_height, self.new_width)
@@ -64,7 +59,7 @@ class Transform:
         raise ValueError("Transform: got " + text.format(*values))
 
     def means(self):
-        """The mean as (channels, 1, 1), or of an image, in the order of `color`; None for none."""
+        """The mean as (channels, 1, 1) or as an image, channels in the order of `color`. None for no mean."""
         if self.mean_file is not None:
             mean = read_mean(self.mean_file)
             if len(mean) != self.channels:
@@ -72,18 +67,26 @@ class Transform:
             return mean
         if self.mean_value is None:
             return None
-        if len(self.mean_value) not in (1, self.channels):
-            self.refuse("{} mean_values for {}; give 1 or {}", len(self.mean_value), self.color, self.channels)
-        return np.resize(np.float32(self.mean_value), (self.channels, 1, 1))
+        values = np.ravel(np.float32(self.mean_value))
+        if len(values) not in (1, self.channels):
+            self.refuse("{} mean_values for {}; give 1 or {}", len(values), self.color, self.channels)
+        return np.resize(values, (self.channels, 1, 1))
 
     def shape(self):
-        """(channels, height, width), or None if it is that of the file."""
+        """(channels, height, width) of the array. None if it depends on the file."""
         if self.crop_size:
             return self.channels, self.crop_size, self.crop_size
         return (self.channels, self.new_height, self.new_width) if self.new_height else None
 
     def __call__(self, path, random=None, out=None):
-        """The image as float32 of (channels, height, width); `random`, a random.Random, for what is at random."""
+        """The image as float32 of shape (channels, height, width).
+
+        random  a random.Random, which decides crop and mirroring. None: the middle, and no mirroring
+        out     the array to write into. None: a new one
+
+        ValueError for a file that is no image, smaller than crop_size, or of another shape than `out`. OSError for
+        a file that cannot be read.
+        """
         image = self.decode(path)
         top, left = self.corner(path, image.shape[:2], random)
         height, width = (self.crop_size, self.crop_size) if self.crop_size else image.shape[:2]
@@ -109,13 +112,13 @@ class Transform:
         return out
 
     def decode(self, path):
-        """The image as uint8 of (height, width, channels), resized."""
+        """The image as uint8 of shape (height, width, channels), resized."""
         import cv2
 
         with open(path, "rb", buffering=0) as file:
-            encoded = np.frombuffer(file.read(), np.uint8)
+            content = np.frombuffer(file.read(), np.uint8)
         try:
-            image = cv2.imdecode(encoded, COLORS[self.color]) if encoded.size and whole_file(encoded) else None
+            image = cv2.imdecode(content, COLORS[self.color]) if content.size and whole_file(content) else None
         except cv2.error:
             image = None
         if image is None:
@@ -143,17 +146,17 @@ class Transform:
         return [more // 2 for more in spare]
 
 
-def whole_file(encoded):
-    """False for a JPEG that is cut off, of which older OpenCVs make an image with a grey rest.
+def whole_file(content):
+    """False for a JPEG that is cut off. An older OpenCV makes an image with a grey rest of it.
 
-    Neither mark is part of the compressed data between them.
+    The marks of start and end never occur inside of the compressed data.
     """
-    data = encoded.tobytes()
+    data = content.tobytes()
     return not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
 
 
 def read_mean(path):
-    """The mean image as float32 of (channels, height, width)."""
+    """The mean image as float32 of shape (channels, height, width)."""
     mean = np.load(path, allow_pickle=False) if path.endswith(".npy") else read_blob(path)
     if mean.ndim != 3 or not np.isfinite(mean).all():
         raise ValueError(f"{path}: expected numbers of channels x height x width, got the shape {mean.shape}")
@@ -161,7 +164,7 @@ def read_mean(path):
 
 
 def read_blob(path):
-    """A .binaryproto, as compute_image_mean writes it; without its first axis, the number of images."""
+    """The array in a .binaryproto, as compute_image_mean writes it, without its first axis (the number of images)."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 

@@ -3,7 +3,8 @@
 import os
 import tempfile
 
-from .. import losses, params
+from .. import losses
+from .. import options as params
 from ..wiring.check import load as check_that_it_loads
 from ..wiring.deploy import main_heads, main_view, scores_of
 from ..wiring.net import LABEL_LOSSES, is_ours, kind, write

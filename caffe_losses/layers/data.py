@@ -3,32 +3,33 @@
 import caffe
 
 from ..data import Batches
-from ..params import parse
+from ..options import parse
 
 
 class MultiLabelImageData(caffe.Layer):
-    """Images and their labels from a list, decoded and augmented in other processes ahead of need.
+    """Images and their labels from a list. Other processes decode and augment them ahead of need.
 
-    top  data, N x channels x height x width: (value - mean) * scale of values in 0..255, channels in the
-         order of `color`; labels, N x C (DENSE: 1 for each label of the image, or the list's own value,
-         else 0) or N x K (INDEX: class indices padded with -1); optionally one weight an image, 1 where the list
-         has none. No bottoms.
+    bottom   none
+    top      data: N x channels x height x width, (value - mean) * scale of values in 0..255. Channels are in the order
+             of `color`
+             labels: DENSE, N x C: 1 for each label of the image, or the value in the list, and 0 for other classes.
+             INDEX, N x K: class indices, padded with -1
+             weights, optional: one for each image, 1 if the list has none
+    options  `caffe_losses.data.OPTIONS`. The forms of the list are in `caffe_losses.data.lists`
 
-    The options are `caffe_losses.data.OPTIONS`; the forms of the list are in `caffe_losses.data.lists`.
+    TRAIN: of several solvers, each has other images (see `caffe_losses.data.order.Order`). TEST: every solver reads
+    the whole list, and starts again at its end. `seed` alone decides the order, the crops and the mirroring.
 
-    In TRAIN, with several solvers, each has other images: see `caffe_losses.data.order.Order`. In TEST, every
-    solver reads the whole list, wrapping round at its end. Order, crops and mirrors are decided by `seed` alone.
-
-    An image that is missing or broken ends the run in a line with its name, or with broken SKIP is named
-    in the log and another of its batch is taken for it. ValueError for a list or option that is wrong.
+    An image that is missing or broken ends the run with its name. With broken SKIP, the log names it, and another
+    image of the batch takes its place. ValueError for a list or an option that is wrong.
     """
 
     shards = True
 
     def setup(self, bottom, top):
         train = self.phase == caffe.TRAIN
-        shard = (caffe.solver_rank(), caffe.solver_count()) if train else (0, 1)
-        self.batches = Batches(train, *shard, **parse(Batches.owner, self.param_str))
+        shard = {"rank": caffe.solver_rank(), "ranks": caffe.solver_count()} if train else {"rank": 0, "ranks": 1}
+        self.batches = Batches(train, **shard, **parse(Batches.owner, self.param_str))
         if len(bottom) or len(top) not in (2, 3):
             raise ValueError(
                 f"{Batches.owner}: expected no bottom and the tops data, labels and, optionally, weights, "

@@ -4,7 +4,7 @@ import warnings
 
 import caffe
 
-from ..params import parse
+from ..options import parse
 
 
 class LossLayer(caffe.Layer):

@@ -2,9 +2,18 @@
 
 import numpy as np
 
-from .. import params
+from ..options import Option, number
 from .focal import focal, focal_of_positive
 from .sigmoid import SigmoidLoss, sigmoid
+
+GAMMA_POS = Option("gamma_pos", 0.0, number(0, 100), "The gamma of the positive labels.")
+GAMMA_NEG = Option("gamma_neg", 4.0, number(0, 100), "The gamma of the other labels.")
+CLIP = Option(
+    "clip",
+    0.05,
+    number(0, 1, high_open=True),
+    "Lowers the probability p of the other labels to max(p - clip, 0). With p <= clip, they have no loss.",
+)
 
 
 class AsymmetricLoss(SigmoidLoss):
@@ -22,7 +31,7 @@ class AsymmetricLoss(SigmoidLoss):
     Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
     """
 
-    options = SigmoidLoss.options + (params.GAMMA_POS, params.GAMMA_NEG, params.CLIP)
+    options = SigmoidLoss.options + (GAMMA_POS, GAMMA_NEG, CLIP)
     kernel = "asymmetric"
 
     def negative(self, scores):

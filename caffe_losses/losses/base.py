@@ -12,8 +12,10 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .. import kernels, params
+from .. import kernels
 from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+from ..options import checked
+from .options import LIMIT
 
 _mean_over_ranks = None
 
@@ -47,13 +49,13 @@ class Loss:
     """
 
     options = ()
-    label_limit = params.LIMIT
+    label_limit = LIMIT
     has_probabilities = True
     activation = None  # the Caffe layer that makes probabilities of the scores, if they are not probabilities
     kernel = None
 
     def __init__(self, **given):
-        vars(self).update(params.checked(self.name(), self.options, given))
+        vars(self).update(checked(self.name(), self.options, given))
         self.shapes = self.dtype = None
         self.calls = threading.Lock()
 
@@ -220,7 +222,9 @@ class Loss:
         index = self.label_format == "INDEX"
         lanes, wide = kernels.rows_at_once(self.classes, index)
         fields = dict(zip(("outer", "classes", "inner", "slots"), (*self.shape, self.slots)))
-        fields.update(lanes=lanes, wide=wide, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing)
+        fields.update(
+            lanes=lanes, wide=wide, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing
+        )
         fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
         fields.update(self.kernel_fields(weighted))
         strided = 1 < self.inner < kernels.LANES
@@ -281,9 +285,9 @@ class Loss:
             self.refuse("{}; {}", self.place("labels", wrong, self.inputs[1]), remedy)
 
     def check_weights(self, weights):
-        wrong = ~((weights >= 0) & (weights <= params.LIMIT))
+        wrong = ~((weights >= 0) & (weights <= LIMIT))
         if wrong.any():
-            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, self.inputs[2]), params.LIMIT)
+            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, self.inputs[2]), LIMIT)
 
     def place(self, name, wrong, array):
         """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""

@@ -1,7 +1,17 @@
 """The focal loss."""
 
-from .. import params
+from ..options import Option, nullable, number
 from .sigmoid import SigmoidLoss, log_sigmoid, sigmoid
+
+GAMMA = Option(
+    "gamma", 2.0, number(0, 100), "Focuses on wrong predictions: the loss is multiplied by (1 - p)^gamma. 0: no focus."
+)
+ALPHA = Option(
+    "alpha",
+    0.25,
+    nullable(number(0, 1)),
+    "Weight of the positive labels. The other labels have 1 - alpha. null: all have 1.",
+)
 
 
 def focal(scores, gamma):
@@ -31,7 +41,7 @@ class SigmoidFocalLoss(SigmoidLoss):
     Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
     """
 
-    options = SigmoidLoss.options + (params.GAMMA, params.ALPHA)
+    options = SigmoidLoss.options + (GAMMA, ALPHA)
     kernel = "focal"
 
     def alphas(self):

@@ -2,9 +2,17 @@
 
 import numpy as np
 
-from .. import params
 from ..labels import size
 from .base import Loss
+from .options import (
+    AXIS,
+    CLASS_WEIGHT,
+    IGNORE_LABEL,
+    LABEL_FORMAT,
+    LABEL_SMOOTHING,
+    NORMALIZATION,
+    POS_WEIGHT,
+)
 
 
 class BinaryLoss(Loss):
@@ -18,13 +26,13 @@ class BinaryLoss(Loss):
     """
 
     options = (
-        params.AXIS,
-        params.LABEL_FORMAT,
-        params.LABEL_SMOOTHING,
-        params.CLASS_WEIGHT,
-        params.POS_WEIGHT,
-        params.IGNORE_LABEL,
-        params.NORMALIZATION._replace(default="BATCH_SIZE"),
+        AXIS,
+        LABEL_FORMAT,
+        LABEL_SMOOTHING,
+        CLASS_WEIGHT,
+        POS_WEIGHT,
+        IGNORE_LABEL,
+        NORMALIZATION._replace(default="BATCH_SIZE"),
     )
     label_limit = 1
 

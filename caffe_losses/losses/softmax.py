@@ -2,8 +2,16 @@
 
 import numpy as np
 
-from .. import params
 from .base import Loss
+from .options import (
+    AXIS,
+    CLASS_WEIGHT,
+    IGNORE_LABEL,
+    LABEL_FORMAT,
+    LABEL_SCALE,
+    LABEL_SMOOTHING,
+    NORMALIZATION,
+)
 
 
 class DistributionLoss(Loss):
@@ -19,13 +27,13 @@ class DistributionLoss(Loss):
     """
 
     options = (
-        params.AXIS,
-        params.LABEL_FORMAT,
-        params.LABEL_SCALE,
-        params.LABEL_SMOOTHING,
-        params.CLASS_WEIGHT,
-        params.IGNORE_LABEL,
-        params.NORMALIZATION,
+        AXIS,
+        LABEL_FORMAT,
+        LABEL_SCALE,
+        LABEL_SMOOTHING,
+        CLASS_WEIGHT,
+        IGNORE_LABEL,
+        NORMALIZATION,
     )
 
     def of_targets(self, scores, targets):

@@ -1,6 +1,6 @@
-"""The processes of one training: which of how many this one is, and what they say to one another.
+"""The processes of one training: which of them this one is, and what they say to one another.
 
-Under mpirun they speak through mpi4py. A process that was not started by MPI is rank 0 of 1, and imports no MPI.
+Under mpirun they use mpi4py. A process that MPI did not start is rank 0 of 1, and imports no MPI.
 """
 
 import os
@@ -13,34 +13,34 @@ RANKS = "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"
 LOCAL_SIZES = "OMPI_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"
 
 
-def started(names):
-    """What the launcher told this process in its environment, or None."""
-    found = [os.environ[name] for name in names if os.environ.get(name, "").isdigit()]
-    return int(found[0]) if found else None
+def number_in(names):
+    """The number in the first of these environment variables that has one, or None."""
+    values = [os.environ[name] for name in names if os.environ.get(name, "").isdigit()]
+    return int(values[0]) if values else None
 
 
 def launched_rank():
-    return started(RANKS) or 0
+    return number_in(RANKS) or 0
 
 
 def launched_size():
-    """How many processes the launcher started; 1 without a launcher."""
-    size = started(SIZES)
+    """How many processes the launcher started. 1 without a launcher."""
+    size = number_in(SIZES)
     if size is None and "PMIX_RANK" in os.environ:
-        size = started(["SLURM_NTASKS"])
+        size = number_in(["SLURM_NTASKS"])
     return size or 1
 
 
 def share_cores():
-    """Give each rank its share of the machine for OpenBLAS, which would take all of it; before Caffe is imported."""
-    cores = max(1, (os.cpu_count() or 1) // (started(LOCAL_SIZES) or 1))
+    """Give OpenBLAS the rank's share of the cores. It would take all of them. Call it before Caffe is imported."""
+    cores = max(1, (os.cpu_count() or 1) // (number_in(LOCAL_SIZES) or 1))
     if hasattr(os, "sched_getaffinity"):
         cores = min(cores, len(os.sched_getaffinity(0)))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(cores))
 
 
 def connect():
-    """The communicator of the processes that were started together."""
+    """The communicator of the processes that were started together: Alone or Ranks. ValueError without mpi4py."""
     size = launched_size()
     if size == 1:
         return Alone()
@@ -49,7 +49,7 @@ def connect():
 
 
 class Alone:
-    """One process: all of `Ranks` that needs no other."""
+    """One process: the part of `Ranks` that needs no other process."""
 
     rank, size, local_rank = 0, 1, 0
 
@@ -64,7 +64,10 @@ class Alone:
 
 
 class Ranks:
-    """All processes of an mpirun."""
+    """All processes of an mpirun.
+
+    launched  their number, as the launcher says
+    """
 
     def __init__(self, launched):
         try:
@@ -88,26 +91,26 @@ class Ranks:
         self.local_rank = self.world.Split_type(MPI.COMM_TYPE_SHARED).rank
 
     def all_of(self, value):
-        """Every rank's value, in a list."""
+        """The values of all ranks, in a list."""
         return self.world.allgather(value)
 
     def broadcast(self, array):
-        """Overwrite the array with that of rank 0, which has the same shape."""
+        """Overwrite the array with the array of rank 0, of the same shape."""
         self.world.Bcast(array, root=0)
 
     def broadcast_bytes(self, data):
-        """Rank 0's bytes, on every rank."""
+        """The bytes of rank 0, on every rank."""
         length = self.world.bcast(None if data is None else len(data), root=0)
         array = np.empty(length, np.uint8) if data is None else np.frombuffer(data, np.uint8).copy()
         self.broadcast(array)
         return array.tobytes()
 
     def sum(self, array):
-        """Add all ranks' arrays up, in place."""
+        """Replace the array by the sum of the arrays of all ranks."""
         self.world.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
 
     def mean(self, number):
-        """The mean of all ranks' numbers."""
+        """The mean of the numbers of all ranks."""
         return self.world.allreduce(number) / self.size
 
     def abort(self, code):

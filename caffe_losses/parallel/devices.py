@@ -1,4 +1,4 @@
-"""Where a rank computes, and how its gradients get to the others: through MPI, or on GPUs through NCCL."""
+"""Where a rank computes, and how gradients are averaged: by MPI, or by NCCL on GPUs."""
 
 import os
 import shutil
@@ -8,7 +8,7 @@ from . import reduce
 
 
 def gpu_list(text):
-    """'0,2' -> [0, 2]."""
+    """'0,2' -> [0, 2]. ValueError for anything else than different device numbers."""
     try:
         gpus = [int(word) for word in text.split(",")]
     except ValueError:
@@ -19,7 +19,11 @@ def gpu_list(text):
 
 
 def device(text, param, comm):
-    """This rank's GPU, or None. Each of a machine's ranks takes one of --gpu; without it, the solver tells."""
+    """The GPU of this rank, or None for the CPU.
+
+    text   of --gpu: each rank of a machine takes one of them. None: the solver says
+    param  the SolverParameter
+    """
     if text:
         gpus = gpu_list(text)
     elif param.HasField("solver_mode") and param.solver_mode == param.GPU:
@@ -52,8 +56,8 @@ def use(gpu):
         caffe.set_mode_gpu()
 
 
-def gradient_mean(gpu, comm, solver, blobs):
-    """The solver callbacks (on_start, on_gradients_ready) that average gradients: (NCCL,) is both."""
+def gradient_mean(gpu, comm, *, solver, blobs):
+    """The arguments of solver.add_callback that average gradients: on_start and on_gradients_ready, or NCCL as both."""
     import caffe
 
     if gpu is not None and caffe.has_nccl():
@@ -63,7 +67,11 @@ def gradient_mean(gpu, comm, solver, blobs):
 
 
 def start_processes(text, arguments):
-    """Several GPUs, and no mpirun yet: replace this process by an mpirun of one process for each."""
+    """Replace this process by an mpirun, with one process for each GPU.
+
+    text       of --gpu
+    arguments  the words after `caffe-losses train`
+    """
     check_built_for_gpus(f"--gpu {text}")
     if shutil.which("mpirun") is None:
         raise ValueError(

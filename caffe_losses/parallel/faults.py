@@ -1,8 +1,8 @@
-"""How a training ends that does not end by itself: in one line that says which rank and why.
+"""How a training ends before its time: with one line that says which rank and why.
 
-A signal that kills a rank at once, and Caffe's own checks, are reported by mpirun, which ends the other ranks. A rank
-that raises says why, and has MPI end the others. A signal to mpirun itself reaches the ranks as SIGTERM, one second
-before SIGKILL; mpirun does not say so, and Python cannot while Caffe computes: so rank 0 has a second process that
+A rank may be killed, or die of one of Caffe's own checks. Then mpirun says so, and ends the other ranks. A rank that
+raises says why, and has MPI end the others. A signal to mpirun reaches the ranks as SIGTERM, one second before
+SIGKILL. mpirun does not say so, and Python cannot say it while Caffe computes. So rank 0 has a second process, which
 only waits for signals.
 """
 
@@ -29,7 +29,7 @@ class Interrupted(Exception):
 
 
 class Stop:
-    """For one process: remembers a signal, until the training is between two iterations."""
+    """Remembers a signal until the training is between two iterations. For a training on one process."""
 
     def __init__(self):
         self.number = None
@@ -45,7 +45,7 @@ class Stop:
 
 
 def log_to_stderr(comm):
-    """Caffe's log goes to stderr; of the ranks other than 0, errors do."""
+    """Send Caffe's log to stderr. The ranks other than 0 send only errors."""
     os.environ.setdefault("GLOG_log_year_in_prefix", "0")  # with a year, Caffe's parse_log.py does not read it
     import caffe
 
@@ -55,7 +55,7 @@ def log_to_stderr(comm):
 
 
 def say(text):
-    """A line of its own, also amid other ranks' output."""
+    """Print a line in one piece, also amid the output of other ranks."""
     os.write(2, f"caffe-losses: {text}\n".encode())
 
 
@@ -73,26 +73,26 @@ def end_all(comm, error):
 
 
 def watch_signals(comm):
-    """Have a second process report SIGINT and SIGTERM to this one, however busy it is, and see that it ends."""
+    """Start a second process that reports SIGINT and SIGTERM to this one, and sees that this one ends."""
     reader, writer = os.pipe()
-    said, saying = os.pipe()
+    end_of_report, report_is_written = os.pipe()
     rank, text = os.getpid(), place(comm)
     if os.fork() == 0:
         os.close(writer)
-        os.close(said)
+        os.close(end_of_report)
         for number in SIGNALS:  # sent to the whole group of processes
             signal.signal(number, signal.SIG_IGN)
         try:
-            report(reader, saying, rank, text)
+            report(reader, report_is_written, rank, text)
         finally:
             os._exit(0)
     os.close(reader)
-    os.close(saying)
+    os.close(report_is_written)
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer)
 
     def leave(number, frame):
-        os.read(said, 1)
+        os.read(end_of_report, 1)
         time.sleep(LINGER)
         os._exit(128 + number)
 
@@ -100,16 +100,22 @@ def watch_signals(comm):
         signal.signal(number, leave)
 
 
-def report(reader, saying, rank, text):
-    """Wait for the number of a signal, or for the end of the rank."""
+def report(reader, report_is_written, rank, text):
+    """Wait for the number of a signal, and report it; or for the end of the rank.
+
+    reader             the end of a pipe that gets the number of a signal
+    report_is_written  the end of a pipe that is closed after the report
+    rank               the process of the rank
+    text               what the rank is called
+    """
     numbers = os.read(reader, 1)
     if not numbers:
         return
     name = signal.Signals(numbers[0]).name
     say(f"{text}: {name}: mpirun was told to stop or another rank has ended; go on from the last snapshot")
-    os.close(saying)
-    ended, _, _ = select.select([reader], [], [], GRACE)  # not longer: mpirun reads until this process, too, has ended
-    if ended:
+    os.close(report_is_written)
+    end, _, _ = select.select([reader], [], [], GRACE)  # not longer: mpirun reads until this process, too, has ended
+    if end:
         return
     if os.getppid() == rank:
         os.kill(rank, signal.SIGKILL)

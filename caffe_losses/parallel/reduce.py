@@ -1,8 +1,8 @@
-"""Gradients averaged over the ranks, and weights sent to them.
+"""Gradients are averaged over the ranks, and weights are sent to them.
 
-Each rank's gradient is the mean over its batch of B, so their mean is that over a batch of N B. It is summed with
-few, large Allreduce calls: small blobs are packed into one float32 buffer, in buckets; a large one is a bucket of its
-own and is reduced where it is.
+The gradient of a rank is the mean over its batch of B. So the mean of the gradients is the mean over a batch of N B.
+A few large Allreduce calls are faster than many small ones. So small blobs are packed into a float32 buffer, in
+buckets. A large blob is a bucket of its own, and is averaged where it is.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ BUCKET = 1 << 22  # floats: 16 MB, of which latency is no part worth speaking of
 
 
 def learned_blobs(net):
-    """A net's parameters, each once: those that layers share have one memory."""
+    """The parameters of a net. A parameter that several layers share has one memory, and is there once."""
     blobs = {}
     for layer in net.layers:
         for blob in layer.blobs:
@@ -20,7 +20,7 @@ def learned_blobs(net):
 
 
 def buckets(counts, limit=BUCKET):
-    """Indices of neighbouring blobs, in lists of at most `limit` floats, or of one blob that has more."""
+    """Lists of the indices of neighbouring blobs: at most `limit` floats in a list, or one blob that has more."""
     lists, room = [], 0
     for k, count in enumerate(counts):
         if count > room or not lists:
@@ -32,7 +32,10 @@ def buckets(counts, limit=BUCKET):
 
 
 class GradientMean:
-    """Called when a rank's gradients are ready: replaces them by their mean over the ranks."""
+    """Replaces gradients by their mean over the ranks. The solver calls it when the gradients of a rank are ready.
+
+    blobs  the parameters, from `learned_blobs`
+    """
 
     def __init__(self, comm, blobs):
         self.comm = comm
@@ -62,11 +65,12 @@ class GradientMean:
 
 
 def split(flat, arrays):
-    """Views of a flat array, one of each array's size."""
+    """Views of a flat array, with the sizes of the arrays."""
     ends = np.cumsum([array.size for array in arrays])
     return [flat[end - array.size : end] for end, array in zip(ends, arrays)]
 
 
 def broadcast_weights(comm, blobs):
+    """Give all ranks the weights of rank 0."""
     for blob in blobs:
         comm.broadcast(blob.data)

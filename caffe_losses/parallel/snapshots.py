@@ -1,23 +1,31 @@
 """Snapshots that are whole or not there, and going on from one.
 
-Caffe writes a snapshot straight to its place: a process killed meanwhile, or a full disk, leaves a damaged file under
-the name of a good one. Here Caffe writes into a folder beside it; what it wrote is read back, flushed to the disk and
-renamed, the weights first and the solver state, which names them, last.
+Caffe writes a snapshot straight to its place. If the process is killed meanwhile, or the disk is full, a damaged file
+has the name of a good one. Here Caffe writes into a folder beside that place. The files are read back, flushed to the
+disk and renamed: first the weights, then the solver state, which names them.
 """
 
 import os
 import shutil
 import tempfile
+from collections import namedtuple
 
 import numpy as np
 
 TWO_HISTORIES = "AdaDeltaSolver", "AdamSolver"
 
+# The two files of a snapshot: .caffemodel and .solverstate
+Files = namedtuple("Files", "model state")
+
 
 class Snapshots:
-    """Writes a solver's snapshots; rank 0 has one.
+    """Writes the snapshots of a solver, on rank 0.
 
-    The solver has to be made with `param.snapshot_prefix` = `caffe_prefix(prefix)`, and with its own snapshots off.
+    param   the SolverParameter. The solver has to be made with snapshot_prefix = `caffe_prefix(prefix)`, and with its
+            own snapshots off
+    prefix  the snapshot_prefix that the user wants
+
+    OSError if the folder of `prefix` cannot be written.
     """
 
     def __init__(self, param, prefix):
@@ -25,7 +33,7 @@ class Snapshots:
         if self.hdf5:
             import_h5py()
         self.prefix, self.folder = prefix, folder(prefix)
-        self.iteration = self.written = None
+        self.iteration = self.last_state = None
         shutil.rmtree(self.folder, ignore_errors=True)  # of a training that was killed
         try:
             os.mkdir(self.folder)
@@ -34,39 +42,40 @@ class Snapshots:
                 f"snapshot_prefix {prefix}: {error.strerror}; give one in a folder that can be written"
             ) from None
 
-    def paths(self, prefix, iteration):
+    def files(self, prefix, iteration):
         end = ".h5" if self.hdf5 else ""
-        return [f"{prefix}_iter_{iteration}{kind}{end}" for kind in (".caffemodel", ".solverstate")]
+        return Files(*(f"{prefix}_iter_{iteration}.{kind}{end}" for kind in ("caffemodel", "solverstate")))
 
     def write(self, solver):
-        """A snapshot of a solver between two iterations; returns the solver state's path. OSError if it cannot be."""
-        written = self.paths(caffe_prefix(self.prefix), solver.iter)
-        final = self.paths(self.prefix, solver.iter)
+        """Write a snapshot of a solver between two iterations. Returns the path of the state. OSError if it fails."""
+        draft = self.files(caffe_prefix(self.prefix), solver.iter)
+        final = self.files(self.prefix, solver.iter)
         try:
             reserve(os.path.join(self.folder, "space"), self.size(solver))
             solver.snapshot()
-            self.finish(solver, written, final[0])
-            publish(written, final)
+            self.finish(solver, draft, final.model)
+            publish(draft, final)
         except OSError as error:
-            last = f"the last whole one is {self.written}" if self.written else "there is none before"
-            raise OSError(f"snapshot {final[1]} could not be written: {error.strerror or error}; {last}") from None
-        self.iteration, self.written = solver.iter, final[1]
-        return final[1]
+            last = f"the last whole one is {self.last_state}" if self.last_state else "there is none before"
+            raise OSError(f"snapshot {final.state} could not be written: {error.strerror or error}; {last}") from None
+        self.iteration, self.last_state = solver.iter, final.state
+        return final.state
 
     def size(self, solver):
-        """Bytes that a snapshot takes, about."""
+        """The bytes that a snapshot takes, about."""
         learned = 4 * sum(blob.count for layer in solver.net.layers for blob in layer.blobs)
         return learned * (1 + self.diff + histories(solver))
 
-    def finish(self, solver, written, model):
-        """Read back what Caffe wrote, and name the weights in the solver state as they will be called."""
-        read = check_hdf5 if self.hdf5 else check_binary
+    def finish(self, solver, draft, model):
+        """Read back what Caffe wrote, and put the final name of the weights into the solver state."""
+        check = check_hdf5 if self.hdf5 else check_binary
         try:
-            read(solver, written, model)
+            check(solver, draft, model)
         except Exception as error:  # of a damaged file, protobuf and h5py raise what they like
             raise OSError(f"Caffe wrote it incompletely ({str(error).splitlines()[0]}); is the disk full?") from None
 
     def close(self):
+        """Remove the folder of drafts."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -85,7 +94,7 @@ def caffe_prefix(prefix):
 
 
 def final_prefix(param, solver_file):
-    """The snapshot_prefix as Caffe completes it: by default, and in a folder, it is the solver file's name."""
+    """The snapshot_prefix as Caffe completes it. Without one, or with a folder, it has the name of the solver file."""
     root = os.path.splitext(solver_file)[0]
     if not param.HasField("snapshot_prefix"):
         return root
@@ -104,32 +113,32 @@ def reserve(path, size):
             os.remove(path)
 
 
-def check_binary(solver, written, model):
+def check_binary(solver, draft, model):
     from caffe.proto import caffe_pb2
 
-    with open(written[0], "rb") as file:
+    with open(draft.model, "rb") as file:
         check_layers(solver, len(caffe_pb2.NetParameter.FromString(file.read()).layer))
-    with open(written[1], "rb") as file:
+    with open(draft.state, "rb") as file:
         state = caffe_pb2.SolverState.FromString(file.read())
     state.learned_net = model
-    os.remove(written[1])  # so that a snapshot never takes more than its own room
-    with open(written[1], "wb") as file:
+    os.remove(draft.state)  # so that a snapshot never takes more than its own room
+    with open(draft.state, "wb") as file:
         file.write(state.SerializeToString())
 
 
-def check_hdf5(solver, written, model):
+def check_hdf5(solver, draft, model):
     h5py = import_h5py()
-    with h5py.File(written[0], "r") as file:
+    with h5py.File(draft.model, "r") as file:
         check_layers(solver, len(file["data"]))
-    with h5py.File(written[1], "r+") as file:
+    with h5py.File(draft.state, "r+") as file:
         del file["learned_net"]
         text = model.encode() + b"\0"
         file["learned_net"] = np.array(text, f"S{len(text)}")
 
 
-def check_layers(solver, found):
-    if found != len(solver.net.layers):
-        raise ValueError(f"{found} of {len(solver.net.layers)} layers")
+def check_layers(solver, count):
+    if count != len(solver.net.layers):
+        raise ValueError(f"{count} of {len(solver.net.layers)} layers")
 
 
 def import_h5py():
@@ -140,13 +149,13 @@ def import_h5py():
     return h5py
 
 
-def publish(written, final):
+def publish(draft, final):
     """Rename the files to their place. A solver state is never seen beside weights that are not its own."""
-    for path in written:
+    for path in draft:
         flush(path)
-    if os.path.exists(final[1]):
-        os.remove(final[1])
-    for source, target in zip(written, final):
+    if os.path.exists(final.state):
+        os.remove(final.state)
+    for source, target in zip(draft, final):
         os.rename(source, target)
         flush(os.path.dirname(target) or ".")
 
@@ -160,7 +169,7 @@ def flush(path):
 
 
 def read_state(path):
-    """The SolverState of a snapshot, of either format. ValueError, OSError: it is not whole or lacks its weights."""
+    """The SolverState of a snapshot, in either format. ValueError or OSError if it is damaged or has no weights."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
@@ -202,7 +211,7 @@ def load_weights(net, path):
 
 
 def restore(solver, state):
-    """Take over a SolverState, in bytes; one without learned_net leaves the weights."""
+    """Give a solver a SolverState, in bytes. Without learned_net, the weights stay as they are."""
     handle, path = tempfile.mkstemp(suffix=".solverstate")
     try:
         with os.fdopen(handle, "wb") as file:

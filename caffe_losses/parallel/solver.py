@@ -1,4 +1,4 @@
-"""The solver of each rank: the user's, without what only rank 0 does, with the rate of this training."""
+"""The solver of each rank: the user's solver, with what only rank 0 does left out on the others."""
 
 import os
 import tempfile
@@ -11,7 +11,7 @@ TESTS = "test_net", "test_net_param", "test_state", "test_iter", "test_interval"
 
 
 def read(path):
-    """The SolverParameter in a file."""
+    """The SolverParameter in a file. ValueError if it is not a solver."""
     from caffe.proto import caffe_pb2
     from google.protobuf import text_format
 
@@ -22,8 +22,14 @@ def read(path):
             raise ValueError(f"{path} is not a solver: {' '.join(str(error).split())}") from None
 
 
-def of_rank(param, rank, size, prefix, weights=None):
-    """The solver of one rank of `size`: snapshots are the trainer's, tests and first weights are rank 0's."""
+def of_rank(param, *, rank, size, prefix, weights=()):
+    """The SolverParameter of one rank. The trainer makes the snapshots. Rank 0 alone tests and loads weights.
+
+    param    the user's SolverParameter
+    size     number of ranks
+    prefix   of the snapshots
+    weights  .caffemodel files to start from
+    """
     own = type(param)()
     own.CopyFrom(param)
     own.snapshot, own.snapshot_after_train = 0, False
@@ -33,7 +39,7 @@ def of_rank(param, rank, size, prefix, weights=None):
         for field in TESTS:
             own.ClearField(field)
         own.display = 0
-    elif weights:
+    else:
         own.weights.extend(weights)
     if size > 1:  # Caffe reduces layer by layer also within an iter_size, and not where layers share weights
         own.layer_wise_reduce = False
@@ -41,7 +47,7 @@ def of_rank(param, rank, size, prefix, weights=None):
 
 
 def make(param):
-    """A caffe solver of the class that `param.type` names."""
+    """The solver in Caffe, of the class that `param.type` names."""
     import caffe
     from google.protobuf import text_format
 
@@ -55,7 +61,7 @@ def make(param):
 
 
 def check_files(param, weights):
-    """OSError or ValueError for files that are missing: Caffe ends the process for them."""
+    """ValueError for a file that is missing. Caffe would end the process."""
     for field in ("net", "train_net"):
         if param.HasField(field) and not os.path.isfile(getattr(param, field)):
             raise ValueError(
@@ -67,7 +73,7 @@ def check_files(param, weights):
 
 
 def check_sharded(net, size):
-    """ValueError for a data layer that would feed all ranks the same."""
+    """ValueError for a data layer that gives all ranks the same data."""
     for name, layer in zip(net._layer_names, net.layers):
         if net.bottom_names[name] or layer.type in SHARDED + NO_DATA or getattr(layer, "shards", False):
             continue
@@ -90,16 +96,18 @@ def hint(layer):
 
 
 class Schedule:
-    """The learning rate: that of the solver's policy, after a linear warm-up (Goyal et al., 2017, section 2.2).
+    """A linear warm-up of base_lr (Goyal et al., 2017, section 2.2). The solver's policy applies on top.
 
-    At iteration i < warmup, base_lr is first + (last - first) i / warmup; from then on it is `last`, the solver's
-    base_lr times `scale`. The policy's own steps apply to either.
+    At iteration i < warmup, base_lr is first + (last - first) i / warmup. From then on it is `last`.
+
+    last    the base_lr of the solver
+    warmup  number of iterations
+    first   the base_lr at iteration 0. None: a tenth of `last`
     """
 
-    def __init__(self, param, warmup=0, first=None, scale=1):
-        self.last = param.base_lr * scale
-        self.first = self.last / 10 if first is None else first
-        self.warmup = warmup
+    def __init__(self, last, *, warmup=0, first=None):
+        self.last, self.warmup = last, warmup
+        self.first = last / 10 if first is None else first
 
     def base_lr(self, iteration):
         if iteration >= self.warmup:

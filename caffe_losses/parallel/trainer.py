@@ -1,28 +1,33 @@
-"""One rank's training: set-up, the solver's own loop, and what hangs on it."""
+"""The training of one rank: its set-up, the solver's own loop, and what is called from that loop."""
 
-from ..losses import base
+from collections import namedtuple
+
+from ..losses.base import over_ranks
 from . import devices, faults, reduce, snapshots
 from . import solver as solvers
 
+# What is to be trained: the options of `launch.train`
+Job = namedtuple("Job", "solver weights snapshot gpu scale_lr warmup warmup_lr")
+
 
 class Refused(ValueError):
-    """What is wrong with the set-up; all ranks know, and rank 0 says it."""
+    """The set-up is wrong. All ranks know it, and rank 0 says why."""
 
 
 class Trainer:
-    """Trains a solver as `caffe train` does, on as many ranks as the communicator has."""
+    """Trains a Job as `caffe train` does, as one rank of the communicator `comm`."""
 
-    def __init__(self, options, comm):
-        self.options, self.comm = options, comm
+    def __init__(self, job, comm):
+        self.job, self.comm = job, comm
         self.root = comm.rank == 0
         self.param = self.solver = self.snapshots = None
         self.stop = None
         self.computing = False
 
-    # Set-up: what one rank cannot do, all refuse
+    # Set-up: if one rank cannot do a step, all refuse
 
     def together(self, step):
-        """Run a step of the set-up. If it fails on a rank, all raise what the first such rank says."""
+        """Run a step of the set-up. If it fails on a rank, all ranks raise the error of the first such rank."""
         result = error = None
         try:
             result = step()
@@ -39,7 +44,7 @@ class Trainer:
         self.together(self.make_solver)
         self.blobs = reduce.learned_blobs(self.solver.net)
         state = self.together(self.read_state)
-        if self.options.snapshot:
+        if self.job.snapshot:
             self.restore(state)
         if self.comm.size > 1:
             reduce.broadcast_weights(self.comm, self.blobs)
@@ -47,16 +52,16 @@ class Trainer:
         self.hook()
 
     def read(self):
-        options = self.options
-        self.param = solvers.read(options.solver)
-        self.weights = options.weights.split(",") if options.weights else list(self.param.weights)
-        if options.snapshot:
+        job = self.job
+        self.param = solvers.read(job.solver)
+        self.weights = job.weights.split(",") if job.weights else list(self.param.weights)
+        if job.snapshot:
             self.weights = []
         solvers.check_files(self.param, self.weights if self.root else [])
-        self.prefix = snapshots.final_prefix(self.param, options.solver)
-        self.device = devices.device(options.gpu, self.param, self.comm)
-        scale = self.comm.size if options.scale_lr else 1
-        self.schedule = solvers.Schedule(self.param, options.warmup, options.warmup_lr, scale)
+        self.prefix = snapshots.final_prefix(self.param, job.solver)
+        self.device = devices.device(job.gpu, self.param, self.comm)
+        scale = self.comm.size if job.scale_lr else 1
+        self.schedule = solvers.Schedule(self.param.base_lr * scale, warmup=job.warmup, first=job.warmup_lr)
         if self.root:
             self.snapshots = snapshots.Snapshots(self.param, self.prefix)
 
@@ -67,20 +72,23 @@ class Trainer:
         caffe.set_solver_rank(self.comm.rank)
         caffe.set_multiprocess(self.comm.size > 1)
         devices.use(self.device)
-        own = solvers.of_rank(self.param, self.comm.rank, self.comm.size, self.prefix, self.weights)
-        self.solver = solvers.make(own)
+        self.solver = solvers.make(
+            solvers.of_rank(
+                self.param, rank=self.comm.rank, size=self.comm.size, prefix=self.prefix, weights=self.weights
+            )
+        )
         if self.comm.size > 1:
             solvers.check_sharded(self.solver.net, self.comm.size)
 
     def read_state(self):
-        """The snapshot's solver state, of which only rank 0 needs the files."""
-        if not (self.options.snapshot and self.root):
+        """The solver state of the snapshot. Only rank 0 needs the files."""
+        if not (self.job.snapshot and self.root):
             return None
-        state = snapshots.read_state(self.options.snapshot)
+        state = snapshots.read_state(self.job.snapshot)
         expected = len(self.blobs) * snapshots.histories(self.solver)
         if len(state.history) != expected:
             raise ValueError(
-                f"{self.options.snapshot} has {len(state.history)} arrays of history, where {self.options.solver} "
+                f"{self.job.snapshot} has {len(state.history)} arrays of history, where {self.job.solver} "
                 f"takes {expected}; it is of another net or type of solver"
             )
         return state
@@ -95,8 +103,7 @@ class Trainer:
     def hook(self):
         if self.comm.size > 1:
             # kept here, as Caffe keeps no reference
-            self.average = devices.gradient_mean(self.device, self.comm, self.solver, self.blobs)
-            base._mean_over_ranks = self.mean_count
+            self.average = devices.gradient_mean(self.device, self.comm, solver=self.solver, blobs=self.blobs)
         self.solver.add_callback(self.start_iteration, self.gradients_ready)
         if self.comm.size > 1:
             self.solver.add_callback(*self.average)
@@ -114,7 +121,7 @@ class Trainer:
         self.computing = False
 
     def mean_count(self, count):
-        """In the forward passes that all ranks make together; tests and the last display are rank 0's alone."""
+        """The mean over the ranks, in the forward passes that all make together. Tests are made by rank 0 alone."""
         return self.comm.mean(count) if self.computing else count
 
     def before_test_layer(self, layer):
@@ -140,28 +147,31 @@ class Trainer:
     # The whole
 
     def run(self):
-        """Train; the exit code."""
+        """Train to the end. Returns the exit code."""
         try:
             self.set_up()
-            if self.root:
-                return self.solve()
-            self.solver.step(max(0, self.param.max_iter - self.solver.iter))
-            return 0
+            with over_ranks(self.mean_count):
+                return self.solve() if self.root else self.follow()
         finally:
             if self.snapshots:
                 self.snapshots.close()
 
     def solve(self):
-        """Rank 0's part, which ends with the last snapshot."""
+        """The part of rank 0, which ends with the last snapshot."""
         if self.comm.size == 1:
             self.stop = faults.Stop()
         self.log_start()
         try:
             self.solver.solve()
         except faults.Interrupted as signal:
-            return self.interrupted(signal)
+            return self.end_at(signal)
         if self.due():
             self.snapshot()
+        return 0
+
+    def follow(self):
+        """The part of the ranks other than 0."""
+        self.solver.step(max(0, self.param.max_iter - self.solver.iter))
         return 0
 
     def log_start(self):
@@ -172,10 +182,11 @@ class Trainer:
             megabytes = 4 * sum(blob.count for blob in self.blobs) / 1e6
             caffe.log(f"{size} processes, a batch each; {megabytes:.1f} MB of gradients are averaged an iteration")
 
-    def interrupted(self, signal):
+    def end_at(self, signal):
+        """Write a snapshot, as a signal has asked the training to stop. Returns the exit code."""
         self.stop = None
         if self.solver.iter not in (self.first, self.snapshots.iteration):
             self.snapshot()
-        after = f"; go on with --snapshot {self.snapshots.written}" if self.snapshots.written else ""
+        after = f"; go on with --snapshot {self.snapshots.last_state}" if self.snapshots.last_state else ""
         faults.say(f"{signal} at iteration {self.solver.iter}{after}")
         return 128 + signal.number

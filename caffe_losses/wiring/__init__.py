@@ -10,7 +10,8 @@
 import json
 import os
 
-from .. import losses, metrics, params
+from .. import losses, metrics
+from .. import options as params
 from ..data.lists import read as read_list
 from ..data.lists import read_classes
 from .check import check

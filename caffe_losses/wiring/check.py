@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 
-from .. import params
+from .. import options as params
 from .deploy import known_shape
 from .net import PHASES, image_options, is_ours, kind, last_line, views, write
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .. import losses, params
+from .. import losses
+from .. import options as params
 from ..data import TRANSFORM_OPTIONS, Transform
 from .net import LABEL_LOSSES, copies, image_options, is_loss, is_ours, kind, views, weight
 

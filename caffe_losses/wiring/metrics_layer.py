@@ -2,7 +2,7 @@
 
 import json
 
-from .. import params
+from .. import options as params
 from .net import OURS, image_options, weight
 from .sources import SIZES
 

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tempfile
 
-from .. import losses, params
+from .. import losses
+from .. import options as params
 
 PHASES = "TRAIN", "TEST"
 OURS = "caffe_losses.layers"

@@ -5,7 +5,8 @@ What cannot be understood is refused, with a ValueError of one line; what is don
 
 import json
 
-from .. import losses, params
+from .. import losses
+from .. import options as params
 from .lists import add_lists
 from .metrics_layer import add_metrics
 from .net import LABEL_LOSSES, LEARNED, OURS, View, copies, is_loss, is_ours, kind, views, weight

@@ -1,32 +1,33 @@
-"""One training of the net, and what it gives for its pictures: kept in a folder, so that none is done twice."""
+"""One training of the net, and its figures. A folder keeps them, so that nothing is done twice."""
 
 import hashlib
+import json
 import shutil
+import subprocess
+import sys
 from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
 from pathlib import Path
 
 import caffe
 import net
 import numpy as np
-from google.protobuf import text_format
-from train import read_solver, train
 
-from caffe_losses.data import Transform, lists
-from caffe_losses.metrics import MultiLabelMetrics
+from caffe_losses import host
+from caffe_losses.data import lists
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "work"
 PARTS = "train", "test"
 # data: the folder in work/ that has train.csv and test.csv
 Setting = namedtuple("Setting", "data loss resample base_lr weight_decay seed iterations")
+# Of the test pictures. values: {metric: value}. precisions: average precision of each tag
+Scores = namedtuple("Scores", "values precisions")
 
 
 def run(setting):
-    """The folder of a run: net, solver, log and scores.npz, made anew if it was made from other ones."""
-    title = f"{setting.loss}{'-resampled' * setting.resample}-{setting.base_lr:g}-{setting.weight_decay:g}"
-    folder = WORK / setting.data / f"{title}-{setting.iterations}-seed{setting.seed}"
+    """The folder of a run: net, solver, log, snapshot and figures. It is made anew if it was made from others."""
+    folder = folder_of(setting)
     texts = files(setting)
     made_from = "".join(texts.values()) + "".join((folder.parent / f"{part}.csv").read_text() for part in PARTS)
     digest, mark = hashlib.sha256(made_from.encode()).hexdigest(), folder / "done"
@@ -35,8 +36,9 @@ def run(setting):
         folder.mkdir(parents=True)
         for name, text in texts.items():
             (folder / name).write_text(text)
-        train(folder, folder / "solver.prototxt", title)
-        np.savez(folder / "scores.npz", **{part: probabilities(setting, folder, part) for part in PARTS})
+        title = title_of(setting)
+        host.train("solver.prototxt", folder=folder, log=folder / f"{title}.log", title=title)
+        caffe_losses(setting, "evaluate", "--metrics", *net.METRICS, "--json", "figures.json")
         mark.write_text(digest)
     return folder
 
@@ -48,19 +50,43 @@ def run_all(settings, jobs):
         return list(pool.map(run, settings))
 
 
+def title_of(setting):
+    return f"{setting.loss}{'-resampled' * setting.resample}-{setting.base_lr:g}-{setting.weight_decay:g}"
+
+
+def folder_of(setting):
+    return WORK / setting.data / f"{title_of(setting)}-{setting.iterations}-seed{setting.seed}"
+
+
 def files(setting):
     """The text of each prototxt."""
-    classes = len(images(setting.data, "test").classes)
-    test_images = len(images(setting.data, "test"))
-    solver = read_solver(HERE / "solver.prototxt")
-    solver.base_lr, solver.weight_decay = setting.base_lr, setting.weight_decay
-    solver.max_iter, solver.test_interval = setting.iterations, -(-setting.iterations // 4)
-    solver.random_seed = setting.seed
-    return {
-        "net.prototxt": str(net.train_net(setting.loss, classes, test_images, setting.resample, setting.seed)),
-        "deploy.prototxt": str(net.deploy_net(setting.loss, classes)),
-        "solver.prototxt": text_format.MessageToString(solver),
+    test = images(setting.data, "test")
+    schedule = {
+        "max_iter": setting.iterations,
+        "test_interval": -(-setting.iterations // 4),
+        "base_lr": setting.base_lr,
+        "weight_decay": setting.weight_decay,
+        "random_seed": setting.seed,
     }
+    solver = (HERE / "solver.prototxt").read_text()
+    train_net = net.train_net(
+        setting.loss,
+        num_classes=test.num_classes(),
+        test_images=len(test),
+        resample=setting.resample,
+        seed=setting.seed,
+    )
+    return {
+        "net.prototxt": str(train_net),
+        "solver.prototxt": solver + "".join(f"{name}: {value}\n" for name, value in schedule.items()),
+    }
+
+
+def caffe_losses(setting, command, *arguments):
+    """Run a command of caffe-losses on the net that a run has trained. Returns what it prints."""
+    trained = ["--model", "net.prototxt", "--weights", f"net_iter_{setting.iterations}.caffemodel"]
+    words = [sys.executable, "-m", "caffe_losses", command, *trained, *arguments]
+    return subprocess.run(words, cwd=str(folder_of(setting)), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def images(data, part):
@@ -68,29 +94,24 @@ def images(data, part):
 
 
 def labels(data, part):
-    found = images(data, part)
-    return found.dense(np.arange(len(found)), found.num_classes())
-
-
-@lru_cache(maxsize=None)
-def pixels(data, part):
-    transform = Transform(train=False, **net.TRANSFORM)
-    return np.array([transform(str(WORK / data / path)) for path in images(data, part).paths])
-
-
-def probabilities(setting, folder, part):
-    """What the last snapshot gives for train.csv or test.csv."""
-    weights = folder / f"net_iter_{setting.iterations}.caffemodel"
-    deployed = caffe.Net(str(folder / "deploy.prototxt"), caffe.TEST, weights=str(weights))
-    data = pixels(setting.data, part)
-    deployed.blobs["data"].reshape(*data.shape)
-    deployed.blobs["data"].data[...] = data
-    return deployed.forward()["probability"]
+    pictures = images(data, part)
+    return pictures.dense(np.arange(len(pictures)), pictures.num_classes())
 
 
 def scores(setting):
-    """What a run gives for the test pictures: {metric: value}, and average precision by class."""
-    found = np.load(run(setting) / "scores.npz")["test"]
-    measured = MultiLabelMetrics(metrics=list(net.METRICS))
-    measured.add(found, labels(setting.data, "test"))
-    return measured.values(), measured.average_precisions()
+    """The Scores of a run."""
+    figures = json.loads((run(setting) / "figures.json").read_text())
+    tags = sorted(figures["classes"], key=lambda tag: tag["index"])
+    return Scores(figures["metrics"], np.array([tag["average_precision"] for tag in tags], float))
+
+
+def probabilities(setting, part):
+    """What the net of a run gives for the pictures of train.csv or test.csv, (pictures, tags)."""
+    pictures = images(setting.data, part)
+    paths = [str(WORK / setting.data / path) for path in pictures.paths]
+    lines = caffe_losses(setting, "predict", "--json", "--top-k", str(pictures.num_classes()), *paths).splitlines()
+    table = np.empty((len(pictures), pictures.num_classes()), np.float32)
+    for row, line in zip(table, lines):
+        for tag in json.loads(line)["labels"]:
+            row[tag["index"]] = tag["probability"]
+    return table

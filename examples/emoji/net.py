@@ -1,4 +1,4 @@
-"""The net for one loss: to train it, measured by MultiLabelMetrics in the TEST phase, and to use it."""
+"""The net for one loss. In the TEST phase, MultiLabelMetrics measures it."""
 
 import json
 import math
@@ -54,8 +54,8 @@ def add_scores(n, num_classes, bias):
     )  # fmt: skip
 
 
-def train_net(loss, num_classes, test_images, resample, seed):
-    """Trains on ../train.csv; in the TEST phase, one batch is the whole of ../test.csv."""
+def train_net(loss, *, num_classes, test_images, resample, seed):
+    """Trains on ../train.csv. In the TEST phase, one batch is the whole of ../test.csv."""
     layer, probability = LOSSES[loss]
     n = images(caffe.TRAIN, "train", batch_size=BATCH, shuffle=True, mirror=True, resample=resample, seed=seed)
     # Sigmoids begin at a probability of 1 / classes, as in the package's templates.
@@ -72,11 +72,3 @@ def train_net(loss, num_classes, test_images, resample, seed):
     proto = images(caffe.TEST, "test", batch_size=test_images).to_proto()
     proto.MergeFrom(n.to_proto())
     return proto
-
-
-def deploy_net(loss, num_classes):
-    n = caffe.NetSpec()
-    n.data = L.Input(shape={"dim": [1, 3, TRANSFORM["crop_size"], TRANSFORM["crop_size"]]})
-    add_scores(n, num_classes, bias=0)
-    n.probability = LOSSES[loss][1](n.scores)
-    return n.to_proto()

@@ -27,7 +27,7 @@ def comparison(figures, by_tag, counts, path):
     figure = Figure(figsize=(12, 8.5), layout="constrained")
     bars, below = figure.subfigures(2, 1, height_ratios=(1, 1.25))
     for axis, metric in zip(bars.subplots(1, len(net.METRICS)), net.METRICS):
-        draw_bars(axis, {variant: found[metric] for variant, found in figures.items()})
+        draw_bars(axis, {variant: values[metric] for variant, values in figures.items()})
         axis.set_title(metric)
     plain = {loss: precisions for (loss, resampled), precisions in by_tag.items() if not resampled}
     draw_tags(below.subplots(), plain, counts)
@@ -48,9 +48,9 @@ def draw_tags(axis, precisions, counts):
     """A column for each tag, the most frequent first."""
     tags = sorted(counts)
     order = sorted(range(len(tags)), key=lambda c: -counts[tags[c]])
-    found = np.array(list(precisions.values()))[:, order]
-    axis.vlines(range(len(tags)), found.min(axis=0), found.max(axis=0), color="lightgrey", linewidth=2, zorder=0)
-    for (loss, _), row in zip(precisions.items(), found):
+    rows = np.array(list(precisions.values()))[:, order]
+    axis.vlines(range(len(tags)), rows.min(axis=0), rows.max(axis=0), color="lightgrey", linewidth=2, zorder=0)
+    for (loss, _), row in zip(precisions.items(), rows):
         axis.plot(row, "o", color=COLORS[loss], label=f"{loss}, mean {row.mean():.3f}")
     axis.set_xticks(range(len(tags)), [f"{tags[c]}  {counts[tags[c]]}" for c in order], rotation=90, fontsize=8)
     axis.set(xlim=(-0.7, len(tags) - 0.3), ylim=(0, 1.03), ylabel="average precision, without resampling")
@@ -60,18 +60,20 @@ def draw_tags(axis, precisions, counts):
 
 
 def contact_sheet(setting, title, path):
-    """Test pictures, drawn at random, with what the net says of them; the threshold is the training set's best."""
-    probabilities = np.load(experiment.run(setting) / "scores.npz")
-    train = experiment.labels(setting.data, "train")
-    given = predict_labels(probabilities["test"], best_threshold(probabilities["train"], train))
+    """Test pictures, drawn at random, and their tags. The threshold is the best one for the training set."""
+    train, test = (experiment.probabilities(setting, part) for part in experiment.PARTS)
+    threshold = best_threshold(train, experiment.labels(setting.data, "train"))
+    predicted = predict_labels(test, threshold)
     images, true = experiment.images(setting.data, "test"), experiment.labels(setting.data, "test") > 0
-    chosen = np.sort(np.random.RandomState(setting.seed).permutation(len(images))[: ROWS * COLUMNS])
+    shown = np.sort(np.random.RandomState(setting.seed).permutation(len(images))[: ROWS * COLUMNS])
     figure = Figure(figsize=(COLUMNS * 1.25, ROWS * 1.75 + 0.5))
-    for axis, i in zip(figure.subplots(ROWS, COLUMNS).flat, chosen):
+    for axis, i in zip(figure.subplots(ROWS, COLUMNS).flat, shown):
         axis.imshow(thumbnail(images.paths[i]))
         axis.axis("off")
-        order = np.argsort(-probabilities["test"][i])
-        lines = [(images.classes[c], color(given[i, c], true[i, c])) for c in order if given[i, c] or true[i, c]]
+        order = np.argsort(-test[i])
+        lines = [
+            (images.classes[c], color(predicted[i, c], true[i, c])) for c in order if predicted[i, c] or true[i, c]
+        ]
         for k, (tag, shade) in enumerate(lines):
             axis.text(
                 0.5,
@@ -92,8 +94,8 @@ def contact_sheet(setting, title, path):
     figure.savefig(path, dpi=90)
 
 
-def color(given, true):
-    return (RIGHT if true else WRONG) if given else MISSED
+def color(predicted, true):
+    return (RIGHT if true else WRONG) if predicted else MISSED
 
 
 def thumbnail(path):
@@ -102,7 +104,7 @@ def thumbnail(path):
 
 
 def best_threshold(probabilities, labels):
-    """The one with the highest micro F1, 2 TP / (given + true)."""
+    """The threshold with the highest micro F1, 2 TP / (predicted + true)."""
     order = np.argsort(-probabilities, axis=None)
     hits = np.cumsum(labels.flat[order])
     f1 = 2 * hits / (np.arange(1, order.size + 1) + labels.sum())

@@ -49,10 +49,10 @@ def counts(pictures):
 
 def tagged():
     """{code points: sorted tags} of the drawings with a tag that LEAST drawings have; rarer tags are left out."""
-    found = {codes: tags(codes) for codes in drawings()}
-    number = counts(found)
-    kept = {codes: sorted(tag for tag in words if number[tag] >= LEAST) for codes, words in found.items()}
-    return {codes: words for codes, words in kept.items() if words}
+    all_tags = {codes: tags(codes) for codes in drawings()}
+    number = counts(all_tags)
+    frequent = {codes: sorted(tag for tag in words if number[tag] >= LEAST) for codes, words in all_tags.items()}
+    return {codes: words for codes, words in frequent.items() if words}
 
 
 def split(pictures, seed, least=2):

@@ -30,12 +30,12 @@ def settings_of(losses, seeds, iterations):
 
 def table(figures):
     """Lines of a Markdown table, mean and standard deviation over the seeds, the best mean of each metric starred."""
-    best = {metric: max(np.mean(found[metric]) for found in figures.values()) for metric in net.METRICS}
+    best = {metric: max(np.mean(values[metric]) for values in figures.values()) for metric in net.METRICS}
     yield f"| {'loss':18} | {' | '.join(f'{metric:>14}' for metric in net.METRICS)} |"
     yield f"|{'-' * 20}|{'---------------:|' * len(net.METRICS)}"
-    for variant, found in figures.items():
-        cells = (cell(found[metric], best[metric]) for metric in net.METRICS)
-        yield f"| {title(variant):18} | {' | '.join(f'{one:>14}' for one in cells)} |"
+    for variant, values in figures.items():
+        cells = (f"{cell(values[metric], best[metric]):>14}" for metric in net.METRICS)
+        yield f"| {title(variant):18} | {' | '.join(cells)} |"
 
 
 def cell(values, best):
@@ -49,10 +49,10 @@ def title(variant):
 
 def duels(figures):
     """How far softmax is ahead of the other losses, on the same pictures."""
-    for (loss, name), found in figures.items():
+    for (loss, name), values in figures.items():
         softmax = figures.get(("softmax", name))
         if loss != "softmax" and softmax:
-            leads = {metric: np.subtract(softmax[metric], found[metric]) for metric in net.METRICS}
+            leads = {metric: np.subtract(softmax[metric], values[metric]) for metric in net.METRICS}
             text = ", ".join(f"{metric} {' '.join(f'{lead:+.3f}' for lead in leads[metric])}" for metric in net.METRICS)
             yield f"softmax - {title((loss, name))}, by seed: {text}"
 
@@ -70,15 +70,15 @@ def main():
     for seed in options.seeds:
         prepare.write(WORK, f"seed{seed}", tagged, prepare.split(tagged, seed))
     settings = settings_of(options.losses, options.seeds, options.iterations)
-    experiment.run_all([one for seeds in settings.values() for one in seeds], options.jobs)
-    scores = {variant: [experiment.scores(one) for one in seeds] for variant, seeds in settings.items()}
+    experiment.run_all([setting for seeds in settings.values() for setting in seeds], options.jobs)
+    scores = {variant: [experiment.scores(setting) for setting in seeds] for variant, seeds in settings.items()}
     figures = {
-        variant: {metric: [values[metric] for values, _ in found] for metric in net.METRICS}
-        for variant, found in scores.items()
+        variant: {metric: [run.values[metric] for run in runs] for metric in net.METRICS}
+        for variant, runs in scores.items()
     }
     print("\n".join([*table(figures), "", *duels(figures)]))
     best = max(figures, key=lambda variant: np.mean(figures[variant]["mAP"]))
-    by_tag = {variant: np.mean([precisions for _, precisions in found], axis=0) for variant, found in scores.items()}
+    by_tag = {variant: np.mean([run.precisions for run in runs], axis=0) for variant, runs in scores.items()}
     counts = prepare.counts(tagged)
     pictures.comparison(figures, by_tag, counts, options.pictures / "comparison.png")
     pictures.contact_sheet(settings[best][0], title(best), options.pictures / "contact_sheet.png")

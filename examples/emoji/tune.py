@@ -23,13 +23,13 @@ def main():
     grid = list(product(BASE_LR, WEIGHT_DECAY))
     settings = [Setting(DATA, loss, False, *values, SEED, ITERATIONS) for values in grid for loss in net.LOSSES]
     experiment.run_all(settings, parser.parse_args().jobs)
-    found = {setting: experiment.scores(setting)[0] for setting in settings}
+    values = {setting: experiment.scores(setting).values for setting in settings}
     print(f"| loss | base_lr | weight_decay | {' | '.join(net.METRICS)} |\n|---|---:|---:|{'---:|' * len(net.METRICS)}")
     tuned = {}
     for loss in net.LOSSES:
-        ranked = sorted((s for s in settings if s.loss == loss), key=lambda s: -found[s]["mAP"])
+        ranked = sorted((s for s in settings if s.loss == loss), key=lambda s: -values[s]["mAP"])
         for s in ranked:
-            figures = " | ".join(f"{found[s][name]:.3f}" for name in net.METRICS)
+            figures = " | ".join(f"{values[s][name]:.3f}" for name in net.METRICS)
             print(f"| {loss} | {s.base_lr:g} | {s.weight_decay:g} | {figures} |")
         tuned[loss] = {"base_lr": ranked[0].base_lr, "weight_decay": ranked[0].weight_decay}
     (experiment.HERE / "tuned.json").write_text(json.dumps(tuned, indent=2) + "\n")

@@ -1,14 +1,13 @@
-"""The same net twice: <loss>.prototxt, to train with that loss, and <loss>_deploy.prototxt, to use it."""
+"""The net for each loss: to train it, and to use it."""
+
+import subprocess
+import sys
 
 import caffe
 from caffe import layers as L
 from prepare import CLASSES, FEATURES
 
-# our loss layer, and the Caffe layer that makes probabilities of the scores
-LOSSES = {
-    "softmax": ("MultiLabelSoftmaxLoss", L.Softmax),
-    "sigmoid": ("SigmoidCrossEntropyLoss", L.Sigmoid),
-}
+LOSSES = {"softmax": "MultiLabelSoftmaxLoss", "sigmoid": "SigmoidCrossEntropyLoss"}
 HIDDEN, DROPOUT, BATCH = 256, 0.7, 100
 PARAM = [{"decay_mult": 1}, {"decay_mult": 0}]  # the bias follows how frequent a class is: no decay
 
@@ -29,25 +28,29 @@ def add_scores(n, bottom):
 
 
 def train_net(loss, test_rows):
-    """The net for training; in the TEST phase, one batch is the whole test set."""
+    """The net for training. In the TEST phase, one batch is the whole test set."""
     n = hdf5("train", caffe.TRAIN, batch_size=BATCH, shuffle=True)
     add_scores(n, n.data)
     # Without loss_weight, Caffe takes a Python layer for none that trains, and trains nothing.
-    n.loss = L.Python(n.scores, n.label, module="caffe_losses.layers", layer=LOSSES[loss][0], loss_weight=1)
+    n.loss = L.Python(n.scores, n.label, module="caffe_losses.layers", layer=LOSSES[loss], loss_weight=1)
     proto = hdf5("test", caffe.TEST, batch_size=test_rows).to_proto()
     proto.MergeFrom(n.to_proto())
     return proto
 
 
-def deploy_net(loss):
-    n = caffe.NetSpec()
-    n.data = L.Input(shape={"dim": [1, FEATURES]})
-    add_scores(n, n.data)
-    n.probability = LOSSES[loss][1](n.scores)
-    return n.to_proto()
-
-
 def write(folder, test_rows):
+    """<loss>.prototxt to train with each loss. `caffe-losses deploy` makes <loss>_deploy.prototxt of it, to use it."""
     for loss in LOSSES:
         (folder / f"{loss}.prototxt").write_text(str(train_net(loss, test_rows)))
-        (folder / f"{loss}_deploy.prototxt").write_text(str(deploy_net(loss)))
+        deploy = ["deploy", f"{loss}.prototxt", "-o", f"{loss}_deploy.prototxt", "--shape", f"data=1,{FEATURES}"]
+        command = [sys.executable, "-m", "caffe_losses", *deploy]
+        subprocess.run(command, cwd=str(folder), check=True, stdout=subprocess.DEVNULL)
+
+
+def probabilities(folder, loss, iteration, features):
+    """What the snapshot of an iteration gives for the features."""
+    weights = folder / f"{loss}_iter_{iteration}.caffemodel"
+    net = caffe.Net(str(folder / f"{loss}_deploy.prototxt"), caffe.TEST, weights=str(weights))
+    net.blobs["data"].reshape(*features.shape)
+    net.blobs["data"].data[...] = features
+    return net.forward()["prob"]

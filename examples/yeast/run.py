@@ -2,6 +2,7 @@
 
 import argparse
 import os
+from collections import namedtuple
 from pathlib import Path
 
 import caffe
@@ -9,7 +10,9 @@ import metrics
 import net
 import prepare
 from matplotlib.figure import Figure
-from train import losses, probabilities, read_solver, train
+
+from caffe_losses import host
+from caffe_losses.evaluation.logs import read_log
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "work"
@@ -23,21 +26,25 @@ ML_KNN = {  # Zhang & Zhou 2007, tenfold cross-validation
 }
 
 
+# losses: {"train" or "test": {iteration: loss}}. scores: {iteration: {figure: value}}, of the test set
+Run = namedtuple("Run", "losses scores")
+
+
 def experiment(loss):
-    """Train with a loss: its curves, the test set's average precision by iteration, and its final scores."""
-    path = HERE / f"{loss}_solver.prototxt"
-    log = train(WORK, path, loss)
-    solver = read_solver(path)
-    snapshots = range(solver.snapshot, solver.max_iter + 1, solver.snapshot)
-    curve = [evaluate(loss, iteration)["average precision"] for iteration in snapshots]
-    return losses(log), (snapshots, curve), evaluate(loss, solver.max_iter)
+    """Train with a loss, and measure each snapshot."""
+    for snapshot in WORK.glob(f"{loss}_iter_*"):  # of an earlier run
+        snapshot.unlink()
+    log = WORK / f"{loss}.log"
+    host.train(HERE / f"{loss}_solver.prototxt", folder=WORK, log=log, title=loss)
+    iterations = sorted(int(path.stem.split("_")[-1]) for path in WORK.glob(f"{loss}_iter_*.caffemodel"))
+    return Run(read_log(str(log)).losses, {iteration: evaluate(loss, iteration) for iteration in iterations})
 
 
 def evaluate(loss, iteration):
-    """The test set's scores, with the threshold that is best for the training set."""
-    (train_data, train_labels), (data, labels) = (prepare.read(WORK, name) for name in ("train", "test"))
-    threshold = metrics.best_threshold(probabilities(WORK, loss, iteration, train_data), train_labels)
-    return metrics.score(probabilities(WORK, loss, iteration, data), labels, threshold)
+    """The figures of the test set, with the threshold that is best for the training set."""
+    train, test = (prepare.read(WORK, name) for name in ("train", "test"))
+    threshold = metrics.best_threshold(net.probabilities(WORK, loss, iteration, train.features), train.labels)
+    return metrics.score(net.probabilities(WORK, loss, iteration, test.features), test.labels, threshold)
 
 
 def better(name, scores):
@@ -58,16 +65,17 @@ def table(scores):
     yield "\nBetter* here: " + ", ".join(f"{loss} in {wins[loss]} of {len(ML_KNN)}" for loss in scores)
 
 
-def plot(results, path):
+def plot(runs, path):
     figure = Figure(figsize=(11, 5), layout="constrained")
     axes = figure.subplot_mosaic("ac;bc")
-    for axis, color, (loss, (curves, precision, _)) in zip("ab", ("tab:blue", "tab:orange"), results.items()):
-        for name, style in (("training", "--"), ("test", "-")):
-            iterations, values = curves[name][:, 1:]  # iteration 0 would dwarf the rest
-            axes[axis].plot(iterations, values, style, color=color, label=name)
+    for axis, color, (loss, run) in zip("ab", ("tab:blue", "tab:orange"), runs.items()):
+        for name, series, style in (("training", run.losses["train"], "--"), ("test", run.losses["test"], "-")):
+            points = [point for point in series.items() if point[0]]  # iteration 0 would dwarf the rest
+            axes[axis].plot(*zip(*points), style, color=color, label=name)
         axes[axis].set(xlabel="iteration", ylabel=f"{loss} loss")
         axes[axis].legend(loc="upper right")
-        axes["c"].plot(*precision, color=color, label=loss)
+        precision = [scores["average precision"] for scores in run.scores.values()]
+        axes["c"].plot(list(run.scores), precision, color=color, label=loss)
     axes["c"].axhline(ML_KNN["average precision"], color="grey", linestyle=":", label="ML-kNN, published")
     axes["c"].set(xlabel="iteration", ylabel="average precision, test set")
     axes["c"].legend(loc="lower right")
@@ -81,9 +89,9 @@ def main():
     caffe.init_log(2)  # errors only
     prepare.write(WORK, *rows)
     net.write(WORK, len(rows[1]))
-    results = {loss: experiment(loss) for loss in net.LOSSES}
-    plot(results, WORK / "yeast.png")
-    print("\n".join(table({loss: scores for loss, (_, _, scores) in results.items()})))
+    runs = {loss: experiment(loss) for loss in net.LOSSES}
+    plot(runs, WORK / "yeast.png")
+    print("\n".join(table({loss: run.scores[max(run.scores)] for loss, run in runs.items()})))
     print(f"Curves: {os.path.relpath(WORK / 'yeast.png')}")
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from caffe_losses import losses
-from caffe_losses.params import LABEL_SMOOTHING, NORMALIZATION, checked, parse
+from caffe_losses.losses.options import LABEL_SMOOTHING, NORMALIZATION
+from caffe_losses.options import REQUIRED, Option, at_least, checked, parse
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 
@@ -48,17 +49,17 @@ def test_values_outside_an_options_domain_are_refused(loss, bad):
             continue  # lie in the domain
         with pytest.raises(ValueError, match=f"{option.name} must be ") as error:
             loss(**{option.name: bad})
-        assert option.domain in str(error.value)
+        assert option.domain.text in str(error.value)
         assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
 def test_defaults_lie_in_their_domains_and_are_described(loss):
     for option in loss.options:
-        given = loss(**{option.name: option.default})
-        assert getattr(given, option.name) == getattr(loss(), option.name)
-        assert option.meaning
-        assert option.domain
+        made = loss(**{option.name: option.default})
+        assert getattr(made, option.name) == getattr(loss(), option.name)
+        assert option.meaning.endswith(".")
+        assert option.domain.text
 
 
 def test_bounds_are_what_they_say():
@@ -66,6 +67,20 @@ def test_bounds_are_what_they_say():
     with pytest.raises(ValueError, match=r"a number in \[0, 1\), got 1"):
         checked("Loss", [LABEL_SMOOTHING], {"label_smoothing": 1})
     assert checked("Loss", [NORMALIZATION], {}) == {"normalization": "VALID"}
+
+
+def test_a_required_option_says_so():
+    size = Option("size", REQUIRED, at_least(1), "Images in a batch.")
+    assert checked("Layer", [size], {"size": 2}) == {"size": 2}
+    with pytest.raises(
+        ValueError, match=r"^Layer: size is required, got none; give a whole number >= 1\. Images in a batch\.$"
+    ):
+        checked("Layer", [size], {})
+    for bad in (0, None):
+        with pytest.raises(ValueError, match=f"^Layer: size must be a whole number >= 1, got {bad}; it is required$"):
+            checked("Layer", [size], {"size": bad})
+    with pytest.raises(ValueError, match="did you mean size"):
+        checked("Layer", [size], {"sise": 2})
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".txt"])

@@ -1,0 +1,48 @@
+"""caffe-losses train: trains a solver, under mpirun on several processes."""
+
+import math
+
+from ..parallel import launch
+
+
+def add_parser(commands):
+    parser = commands.add_parser(
+        "train",
+        help="train a solver; under mpirun, on as many processes",
+        description="Train as `caffe train` does, with any solver; under mpirun -n N, on N processes, whose gradients "
+        "are averaged. Exit 0: trained; 2: an argument or a file is wrong; 130, 143: stopped by SIGINT or SIGTERM, "
+        "after a snapshot.",
+    )
+    parser.add_argument("--solver", metavar="FILE", required=True, help="solver prototxt")
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument("--weights", metavar="FILES", help="start from these .caffemodel files, separated by commas")
+    start.add_argument("--snapshot", metavar="FILE", help="go on from this .solverstate")
+    parser.add_argument("--gpu", metavar="LIST", help="device numbers, e.g. 0,1,2,3: a process for each")
+    parser.add_argument("--scale-lr", action="store_true", help="multiply base_lr by the number of processes")
+    parser.add_argument("--warmup", metavar="N", type=whole, default=0, help="iterations of linear warm-up (0)")
+    parser.add_argument("--warmup-lr", metavar="RATE", type=rate, help="base_lr that it starts from (a tenth)")
+    parser.set_defaults(run=run)
+
+
+def whole(text):
+    if int(text) < 0:
+        raise ValueError
+    return int(text)
+
+
+def rate(text):
+    if not 0 <= float(text) < math.inf:
+        raise ValueError
+    return float(text)
+
+
+def run(options):
+    return launch.train(
+        solver=options.solver,
+        weights=options.weights,
+        snapshot=options.snapshot,
+        gpu=options.gpu,
+        scale_lr=options.scale_lr,
+        warmup=options.warmup,
+        warmup_lr=options.warmup_lr,
+    )

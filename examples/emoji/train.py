@@ -1,1 +1,0 @@
-../yeast/train.py

@@ -1,0 +1,59 @@
+"""The learning rate of a training, and data layers that do not share their data out."""
+
+import caffe
+import numpy as np
+import pytest
+from nets import input_layer, net
+from training import ours, train, trained, write_net, write_solver
+
+from caffe_losses.parallel import solver
+
+
+def rates(log):
+    return [float(line.split("lr = ")[1]) for line in log.splitlines() if ", lr = " in line]
+
+
+def test_warm_up_then_the_solvers_policy(tmp_path):
+    policy = {"lr_policy": "multistep", "stepvalue": 6, "gamma": 0.5, "display": 1, "max_iter": 8, "base_lr": 0.4}
+    _, log = trained(tmp_path, "one", 0, 8, "--warmup", "4", "--warmup-lr", "0.2", solver=policy)
+    np.testing.assert_allclose(rates(log), [0.2, 0.25, 0.3, 0.35, 0.4, 0.4, 0.2, 0.2], rtol=1e-5)
+    _, log = trained(tmp_path, "two", 2, 4, "--warmup", "4", "--scale-lr", solver=dict(policy, base_lr=0.2))
+    np.testing.assert_allclose(rates(log), [0.04, 0.13, 0.22, 0.31, 0.4, 0.4, 0.2, 0.2], rtol=1e-5)
+
+
+MADE = 'layer { name: "made" type: "DummyData" top: "data" dummy_data_param { shape { dim: 1 dim: 2 } } }'
+FED = """layer { name: "fed" type: "MemoryData" top: "data" top: "label"
+  memory_data_param { batch_size: 1 channels: 1 height: 1 width: 1 } }"""
+OWN = 'layer { name: "own" type: "Python" top: "data" python_param { module: "test_parallel_solver" layer: "Own" } }'
+
+
+class Own(caffe.Layer):
+    def setup(self, bottom, top):
+        top[0].reshape(1)
+
+    def reshape(self, bottom, top):
+        pass
+
+    def forward(self, bottom, top):
+        pass
+
+    def backward(self, top, propagate_down, bottom):
+        pass
+
+
+def test_data_layers_that_do_not_share_out_are_refused(monkeypatch):
+    solver.check_sharded(net(MADE), 2)
+    for text, name in [(input_layer("fed", (1, 2)), "Input"), (FED, "MemoryData"), (OWN, "Own")]:
+        with pytest.raises(ValueError, match=rf"\({name}\) does not share its data out, so that 2 processes"):
+            solver.check_sharded(net(text), 2)
+    monkeypatch.setattr(Own, "shards", True, raising=False)
+    solver.check_sharded(net(OWN), 2)
+
+
+def test_a_refusal_is_one_line_of_rank_0(tmp_path):
+    write_net(tmp_path, "fed", 4, data=input_layer("data", (4, 12)) + input_layer("labels", (4, 6)))
+    done = train(2, write_solver(tmp_path, "fed"), check=False)
+    assert done.returncode == 2
+    (line,) = ours(done.stderr)
+    assert "layer data (Input) does not share its data out" in line
+    assert not list(tmp_path.glob("*.writing"))
