@@ -17,7 +17,7 @@ from test_templates import write_lmdb
 
 from caffe_losses.__main__ import main
 from caffe_losses.data import lists
-from caffe_losses.evaluation.curves import chosen_classes, draw, precision_recall
+from caffe_losses.evaluation.curves import classes_to_draw, draw, precision_recall
 from caffe_losses.metrics import MultiLabelMetrics
 
 PNG = b"\x89PNG"
@@ -348,9 +348,9 @@ def test_precision_recall_is_scikit_learns_at_its_thresholds():
 
 
 def test_curves_are_of_classes_from_frequent_to_rare():
-    assert chosen_classes(np.array([5, 0, 9, 1]), 3).tolist() == [2, 0, 3]
+    assert classes_to_draw(np.array([5, 0, 9, 1]), 3).tolist() == [2, 0, 3]
     frequencies = np.arange(100)
-    assert chosen_classes(frequencies, 3).tolist() == [99, 50, 1]
+    assert classes_to_draw(frequencies, 3).tolist() == [99, 50, 1]
 
 
 def test_picture_of_a_thousand_classes(tmp_path):

@@ -1,6 +1,5 @@
 """The templates in prototxt/: as the generator writes them, and trained in real Caffe on LMDB and HDF5 data."""
 
-import argparse
 import os
 import re
 import subprocess
@@ -17,7 +16,7 @@ from nets import caffe_program
 from pictures import write_pictures
 
 from caffe_losses import templates
-from caffe_losses.__main__ import main
+from caffe_losses.__main__ import main, parser
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STOCK = os.path.join(ROOT, "build", "source", "models")
@@ -35,10 +34,8 @@ PARAMETERS = {
 
 
 def command(*arguments):
-    """Run the template command; its exit code."""
-    parser = argparse.ArgumentParser()
-    templates.add_template(parser.add_subparsers(dest="command"))
-    options = parser.parse_args([str(argument) for argument in arguments])
+    """Run a command; its exit code, or the error that it raises."""
+    options = parser().parse_args([str(argument) for argument in arguments])
     return options.run(options)
 
 
@@ -269,9 +266,13 @@ def test_too_long_a_warm_up_is_refused(epochs, warmup_epochs):
         templates.template("lenet", "softmax", epochs=epochs, warmup_epochs=warmup_epochs)
 
 
-@pytest.mark.parametrize("wrong", [["--num-classes", "0"], ["--batch", "x"], ["--data", "csv"]])
-def test_wrong_arguments_end_the_command(wrong, tmp_path):
-    with pytest.raises(SystemExit):
+@pytest.mark.parametrize("wrong, message", [
+    (["--num-classes", "0"], "--num-classes: expected a number >= 1, got 0"),
+    (["--batch", "x"], "--batch: expected a number >= 1, got x"),
+    (["--data", "csv"], "--data: invalid choice: 'csv'"),
+])  # fmt: skip
+def test_wrong_arguments_are_refused(wrong, message, tmp_path):
+    with pytest.raises(ValueError, match=f"^{message}"):
         command("template", "lenet", "--loss", "softmax", "-o", tmp_path, *wrong)
 
 

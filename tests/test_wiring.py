@@ -1,6 +1,5 @@
 """Rewiring: Caffe's own stock nets with every loss that takes scores, trained; and each rule on small nets."""
 
-import argparse
 import json
 import os
 import re
@@ -14,6 +13,8 @@ from nets import caffe_program
 from test_templates import write_lmdb
 
 from caffe_losses import losses, wiring
+from caffe_losses.__main__ import parser
+from caffe_losses.net import prototxt
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STOCK = os.path.join(ROOT, "build", "source", "models")
@@ -27,12 +28,8 @@ def parsed(text):
 
 
 def command(*arguments):
-    """Run a command of the wiring; its exit code."""
-    parser = argparse.ArgumentParser()
-    commands = parser.add_subparsers(dest="command")
-    wiring.add_wire(commands)
-    wiring.add_deploy(commands)
-    options = parser.parse_args([str(argument) for argument in arguments])
+    """Run a command; its exit code, or the error that it raises."""
+    options = parser().parse_args([str(argument) for argument in arguments])
     return options.run(options)
 
 
@@ -57,7 +54,7 @@ def deployed(text, **options):
 
 
 def stock(model):
-    net, upgraded = wiring.read(os.path.join(STOCK, model, "train_val.prototxt"))
+    net, upgraded = prototxt.read(os.path.join(STOCK, model, "train_val.prototxt"))
     assert not upgraded
     return net
 
@@ -106,8 +103,8 @@ def test_stock_net_trains(model, loss, tmp_path):
 def test_deploy_net_of_a_stock_net_has_its_scores(model, loss, tmp_path):
     net, _ = wiring.wire(stock(model), loss, num_classes=CLASSES)
     deploy, lines = wiring.deploy(net)
-    wiring.write(with_random_data(net, [1, CLASSES]), str(tmp_path / "net.prototxt"))
-    wiring.write(deploy, str(tmp_path / "deploy.prototxt"))
+    prototxt.write(with_random_data(net, [1, CLASSES]), str(tmp_path / "net.prototxt"))
+    prototxt.write(deploy, str(tmp_path / "deploy.prototxt"))
     trained = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     inference = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)
     inference.share_with(trained)
@@ -128,9 +125,9 @@ def test_deploy_net_of_a_stock_net_has_its_scores(model, loss, tmp_path):
 def test_stock_deploy_net_is_refused(model):
     path = os.path.join(STOCK, model, "deploy.prototxt")
     with pytest.raises(ValueError, match="no loss that compares scores with labels; give a train_val"):
-        wiring.wire(wiring.read(path)[0], "MultiLabelSoftmaxLoss")
+        wiring.wire(prototxt.read(path).net, "MultiLabelSoftmaxLoss")
     with pytest.raises(ValueError, match="the net has no loss, so that it is not clear what its scores are"):
-        wiring.deploy(wiring.read(path)[0])
+        wiring.deploy(prototxt.read(path).net)
 
 
 @pytest.mark.parametrize("loss", sorted(set(losses.__all__) - set(OF_SCORES)))
@@ -240,7 +237,7 @@ def test_older_formats_are_upgraded_as_caffe_does(tmp_path, capsys):
     (tmp_path / "old.prototxt").write_text(old)
     assert command("wire", tmp_path / "old.prototxt", "-o", tmp_path / "new.prototxt", "--loss", "AsymmetricLoss") == 0
     assert capsys.readouterr().out.startswith("upgraded from the format of an older Caffe\n")
-    data, fc, loss = wiring.read(str(tmp_path / "new.prototxt"))[0].layer
+    data, fc, loss = prototxt.read(str(tmp_path / "new.prototxt")).net.layer
     assert data.transform_param.crop_size == 9 and data.transform_param.scale == 0.5
     assert fc.param[0].lr_mult == 1 and fc.type == "InnerProduct"
     assert loss.python_param.layer == "AsymmetricLoss" and loss.loss_weight[0] == 0.5
