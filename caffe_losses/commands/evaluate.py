@@ -47,7 +47,7 @@ def add_parser(commands):
 
 def run(options):
     if options.png:
-        pass  # noqa: F401: if it is missing, that is told before the work
+        import_module("matplotlib")  # if it is missing, that is told before the work
     prototxt.quiet()
     report = evaluate(
         options.model,

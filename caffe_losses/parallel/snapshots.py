@@ -197,10 +197,6 @@ def read_hdf5(path, state):
     return state
 
 
-def load_weights(net, path):
-    (net.load_hdf5 if path.endswith(".h5") else net.copy_from)(path)
-
-
 def restore(solver, state):
     """Take over a SolverState, in bytes; one without learned_net leaves the weights."""
     handle, path = tempfile.mkstemp(suffix=".solverstate")

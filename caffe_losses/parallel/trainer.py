@@ -1,6 +1,8 @@
 """One rank's training: set-up, the solver's own loop, and what hangs on it."""
 
 from .. import reduction
+from ..net import weights
+from ..net.prototxt import read_solver
 from . import devices, faults, reduce, snapshots
 from . import solver as solvers
 
@@ -48,7 +50,7 @@ class Trainer:
 
     def read(self):
         options = self.options
-        self.param = solvers.read(options.solver)
+        self.param = read_solver(options.solver)
         self.weights = options.weights.split(",") if options.weights else list(self.param.weights)
         if options.snapshot:
             self.weights = []
@@ -87,7 +89,7 @@ class Trainer:
 
     def restore(self, state):
         if self.root:
-            snapshots.load_weights(self.solver.net, state.learned_net)
+            weights.copy(self.solver.net, state.learned_net)
             state.ClearField("learned_net")  # the weights are broadcast
         state = self.comm.broadcast_bytes(state.SerializeToString() if self.root else None)
         snapshots.restore(self.solver, state)
