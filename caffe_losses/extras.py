@@ -3,18 +3,29 @@
 PIP = {
     "cv2": "opencv-python-headless",
     "google": "protobuf",
+    "h5py": "h5py",
+    "lmdb": "lmdb",
+    "matplotlib": "matplotlib",
+    "mpi4py": "mpi4py",
+    "scipy": "scipy",
+    "six": "six",
     "skimage": "scikit-image",
+    "tqdm": "tqdm",
 }
-OWN = "h5py", "lmdb", "matplotlib", "mpi4py", "scipy", "six", "tqdm"  # pip knows them by their module's name
 
 
 def explained(error):
-    """One line for an ImportError: which module is missing, and the command that brings it."""
-    name = (error.name or "").partition(".")[0]
-    if not isinstance(error, ModuleNotFoundError):
-        return f"{name or 'a Python module'} cannot be imported: {' '.join(str(error).split())}"
-    if name == "caffe":
+    """One line for an ImportError: what is missing, and the command that brings it."""
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return remedy(error.name)
+    return f"{error.name or 'a Python module'} cannot be imported: {' '.join(str(error).split())}"
+
+
+def remedy(module):
+    """One line for a module that is not there."""
+    package = module.partition(".")[0]
+    if package == "caffe":
         return "Caffe is not installed for this Python; build it with make, or docker/install-caffe FOLDER"
-    if name in PIP or name in OWN:
-        return f"the Python module {error.name} is not installed; pip install {PIP.get(name, name)}"
-    return f"the Python module {error.name} is not found; add its folder to PYTHONPATH, or pip install it"
+    if package in PIP:
+        return f"the Python module {module} is not installed; pip install {PIP[package]}"
+    return f"the Python module {module} is not found; add its folder to PYTHONPATH, or pip install it"

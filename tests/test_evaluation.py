@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from databases import write_lmdb
 from nets import input_layer, loss_layer
 from pictures import write_list
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss, precision_score, recall_score
-from test_templates import write_lmdb
 
 from caffe_losses.__main__ import main
 from caffe_losses.data import lists

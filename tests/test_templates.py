@@ -6,11 +6,10 @@ import subprocess
 import sys
 
 import caffe
-import h5py
-import lmdb
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from databases import write_hdf5, write_lmdb
 from google.protobuf import text_format
 from nets import caffe_program
 from pictures import write_pictures
@@ -41,25 +40,6 @@ def command(*arguments):
 
 def parsed(text, message):
     return text_format.Parse(text, message())
-
-
-def write_lmdb(path, arrays):
-    """Images as bytes; labels as float_data, a vector of N x 1 x 1."""
-    with lmdb.open(str(path), map_size=1 << 28) as environment, environment.begin(write=True) as transaction:
-        for k, array in enumerate(arrays):
-            datum = caffe_pb2.Datum(channels=array.shape[0], height=array.shape[1], width=array.shape[2])
-            if array.dtype == np.uint8:
-                datum.data = array.tobytes()
-            else:
-                datum.float_data.extend(array.ravel().tolist())
-            transaction.put(b"%08d" % k, datum.SerializeToString())
-
-
-def write_hdf5(folder, name, **arrays):
-    with h5py.File(str(folder / f"{name}.h5"), "w") as file:
-        for key, array in arrays.items():
-            file[key] = array.astype(np.float32)
-    (folder / f"{name}.txt").write_text(str(folder / f"{name}.h5") + "\n")
 
 
 def write_data(folder, channels, size, crop, classes):

@@ -3,8 +3,7 @@
 import json
 from importlib import import_module
 
-from ..evaluation import evaluate
-from ..evaluation.decision import PROBABILITY, TOP_K
+from ..evaluation import PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
 from .arguments import add_trained_net, positive
 

@@ -3,8 +3,7 @@
 import json
 import sys
 
-from ..evaluation import Predictor
-from ..evaluation.decision import PROBABILITY, TOP_K
+from ..evaluation import PROBABILITY, TOP_K, Predictor
 from ..net import prototxt
 from .arguments import add_trained_net, positive, size
 

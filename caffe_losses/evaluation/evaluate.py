@@ -10,7 +10,7 @@ from ..net.heads import label_options, main_head, view_for_testing
 from ..net.kinds import kind
 from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
-from ..wiring.deploy import add_probabilities
+from ..wiring import add_probabilities
 from .decision import decision
 from .report import Report
 

@@ -5,6 +5,7 @@ import os
 import caffe
 
 from .. import metrics, params
+from ..net.prototxt import read_solver
 
 PASS_OPTIONS = (
     params.Option(
@@ -112,11 +113,7 @@ def iterations_of(words):
 
 
 def test_iters(solver):
-    from caffe.proto import caffe_pb2
-    from google.protobuf import text_format
-
-    with open(solver) as file:
-        try:
-            return sorted(set(text_format.Parse(file.read(), caffe_pb2.SolverParameter()).test_iter))
-        except (text_format.ParseError, UnicodeDecodeError):  # not a solver of Caffe's
-            return []
+    try:
+        return sorted(set(read_solver(solver).test_iter))
+    except ValueError:  # not a solver of Caffe's
+        return []

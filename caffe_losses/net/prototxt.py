@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,17 +10,15 @@ import tempfile
 from collections import namedtuple
 from contextlib import contextmanager
 
+from ..extras import remedy
+
 NetFile = namedtuple("NetFile", "net upgraded")  # a NetParameter; whether it was in the format of an older Caffe
 
 LOAD = """
 import json, os, sys
 os.environ["GLOG_minloglevel"] = "2"
-from caffe_losses.extras import explained
-try:
-    import caffe
-    net = caffe.Net(sys.argv[1], getattr(caffe, sys.argv[2]))
-except ImportError as error:
-    sys.exit(explained(error))
+import caffe
+net = caffe.Net(sys.argv[1], getattr(caffe, sys.argv[2]))
 print(sys.argv[3] + json.dumps({name: list(blob.data.shape) for name, blob in net.blobs.items()}) + sys.argv[3])
 """
 MARK = "=== shapes ==="  # amid whatever else is printed
@@ -80,7 +79,12 @@ def upgrade(path, upgraded):
 
 
 def last_line(output):
-    lines = output.decode(errors="replace").strip().splitlines()
+    """What a program of Caffe's ended with: a module that is missing, the check that failed, or its last line."""
+    text = output.decode(errors="replace").strip()
+    missing = re.search(r"No module named '([\w.]+)'", text)
+    if missing:
+        return remedy(missing.group(1))
+    lines = text.splitlines()
     fatal = [line.split("] ", 1)[-1] for line in lines if "Check failed" in line]
     return (fatal or lines or ["no reason given"])[-1]
 

@@ -7,8 +7,7 @@ import os
 from ..data import lists
 from ..net.heads import main_heads, main_view
 from ..net.kinds import OURS
-from ..wiring import TestMetrics
-from ..wiring.metrics_layers import metrics_layers
+from ..wiring import TestMetrics, metrics_layers
 from .known import LOSSES, TEMPLATES
 
 

@@ -9,8 +9,9 @@ comments are not kept.
 """
 
 from .check import check
-from .deploy import deploy
+from .deploy import add_probabilities, deploy
+from .metrics import metrics_layers
 from .records import ImageLists, Rewritten, TestMetrics
 from .wire import wire
 
-__all__ = ["ImageLists", "Rewritten", "TestMetrics", "check", "deploy", "wire"]
+__all__ = ["ImageLists", "Rewritten", "TestMetrics", "add_probabilities", "check", "deploy", "metrics_layers", "wire"]

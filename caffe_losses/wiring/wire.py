@@ -10,7 +10,7 @@ from ..net.make import copy_rules, our_layer
 from ..net.view import View, copies, is_in, views
 from .image_lists import add_image_lists
 from .label_layers import add_label_layers
-from .metrics_layers import add_metrics
+from .metrics import add_metrics
 from .records import Rewritten
 from .resize import resize
 
