@@ -70,7 +70,7 @@ def dummy_net(name, batch, folder):
     from caffe_losses import templates
 
     known = templates.TEMPLATES[name]
-    net = templates.train_val(name, "softmax", "lmdb", "INDEX", known.num_classes, batch)
+    net = templates.train_val(name, "softmax", label_format="INDEX", batch=batch)
     layers = [layer for layer in net.layer if layer.type != "Data"]
     data = caffe_pb2.LayerParameter(name="data", type="DummyData", top=["data", "labels"])
     for shape, filler in [

@@ -1,56 +1,33 @@
 """The caffe-losses command."""
 
-import argparse
 import sys
 
-from . import evaluation, gradcheck, templates, wiring
-from .commands import resample, split, train
+from . import __version__, extras
+from .commands import deploy, evaluate, gradcheck, plot, predict, resample, split, template, train, wire
+from .commands.arguments import Parser
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(prog="caffe-losses", description="Multi-label training in Caffe.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.required = True
-    add_gradcheck(commands)
-    templates.add_template(commands)
-    wiring.add_wire(commands)
-    wiring.add_deploy(commands)
-    split.add_parser(commands)
-    resample.add_parser(commands)
-    evaluation.add_evaluate(commands)
-    evaluation.add_predict(commands)
-    evaluation.add_plot(commands)
-    train.add_parser(commands)
-    options = parser.parse_args(arguments)
+    """Run a command; its exit code. What is wrong with its arguments or files is told in a line, with exit code 2."""
     try:
+        options = parser().parse_args(arguments)
         return options.run(options)
     except (ValueError, OSError) as error:
-        print(f"caffe-losses: {error}", file=sys.stderr)
-        return 2
+        text = str(error)
+    except ImportError as error:
+        text = extras.explained(error)
+    print(f"caffe-losses: {text}", file=sys.stderr)
+    return 2
 
 
-def add_gradcheck(commands):
-    parser = commands.add_parser(
-        "gradcheck",
-        help="check a net's gradients, layer by layer",
-        description="Compare each layer's gradient with central differences in real Caffe. Exit 0: all right; "
-        "1: one is wrong; 2: the net or an argument is.",
-    )
-    parser.add_argument("net", help="prototxt of the net; Input blobs are filled at random")
-    parser.add_argument("--layer", metavar="NAME", help="only this layer")
-    parser.add_argument("--bottom", metavar="K", type=int, help="only the bottom K of each layer, from 0")
-    parser.add_argument("--elements", metavar="N", type=int, default=100, help="at most N of a blob (100)")
-    parser.add_argument("--phase", choices=["TRAIN", "TEST"], default="TRAIN")
-    parser.set_defaults(run=run_gradcheck)
-
-
-def run_gradcheck(options):
-    found = gradcheck.check_net(options.net, options.layer, options.bottom, options.elements, phase=options.phase)
-    if not found:
-        raise ValueError(f"{options.net} has no layer to check")
-    for layer, elements in found.items():
-        print("\n".join(gradcheck.report(layer, elements)))
-    return int(not all(element.right for elements in found.values() for element in elements))
+def parser():
+    root = Parser(prog="caffe-losses", description="Multi-label training in Caffe.")
+    root.add_argument("--version", action="version", version=f"caffe-losses {__version__}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    commands.required = True
+    for command in (gradcheck, template, wire, deploy, split, resample, evaluate, predict, plot, train):
+        command.add_parser(commands)
+    return root
 
 
 if __name__ == "__main__":

@@ -10,18 +10,27 @@ and a relative tolerance, is what the analytic value may be off. Where a kink (R
 within reach of h, smaller steps are tried; on a kink, each slope between its two sides is right.
 """
 
-import os
-import tempfile
 from collections import namedtuple
 
 import numpy as np
+
+from .net import prototxt
+from .net.kinds import is_loss, is_metric
 
 STEPS = 1e-1, 1e-2, 1e-3, 1e-4  # times max(1, |x|)
 FLOAT64, FLOAT32 = 1e-7, 3e-4  # relative tolerances for functions and for nets
 
 
 class Element(namedtuple("Element", "blob index analytic numeric tolerance")):
-    """One element of one blob: its derivative both ways."""
+    """One element of one blob: its derivative both ways.
+
+    blob, index  which it is
+    analytic     as the layer or function computes it
+    numeric      the central difference
+    tolerance    how far the two may be apart
+    """
+
+    __slots__ = ()
 
     @property
     def right(self):
@@ -33,7 +42,17 @@ class Element(namedtuple("Element", "blob index analytic numeric tolerance")):
 
 
 def check_function(function, x, tolerance=FLOAT64, name="x"):
-    """An Element for each element of x, a float64 array; function(x) returns (loss, gradient)."""
+    """Check a gradient in float64.
+
+    Args:
+        function: function(x) returns (loss, gradient), a number and an array of x's shape.
+        x: where to check it, an array of any shape.
+        tolerance: how far the gradient may be off, relative to it.
+        name: of x in the Elements.
+
+    Returns:
+        An Element for each element of x.
+    """
     x = np.array(x, np.float64)
     gradient = np.array(function(x.copy())[1], np.float64)
 
@@ -76,10 +95,10 @@ def central_difference(f, h, eps):
     The jump is what is left of (f(h) + f(-h) - 2 f(0)) / 2h when its terms in h and h^3 are eliminated.
     """
     here, ahead, behind = f(0), [f(k * h) for k in (0.5, 1, 2)], [f(-k * h) for k in (0.5, 1, 2)]
-    half, one, two = (a - b for a, b in zip(ahead, behind))
-    coarse = (8 * one - two) / (12 * h)
-    fine = (8 * half - one) / (6 * h)
-    moved = (one != 0) | (ahead[1] != here)
+    by_half_h, by_h, by_2h = (a - b for a, b in zip(ahead, behind))
+    coarse = (8 * by_h - by_2h) / (12 * h)
+    fine = (8 * by_half_h - by_h) / (6 * h)
+    moved = (by_h != 0) | (ahead[1] != here)
     magnitude = np.abs(here)[moved].sum() if moved.any() else np.abs(here).max()
     rounding = 4 * eps * magnitude / h
     bends = [(a + b - 2 * here).sum() / (2 * k * h) for a, b, k in zip(ahead, behind, (0.5, 1, 2))]
@@ -87,72 +106,59 @@ def central_difference(f, h, eps):
     return float(fine.sum()), float(np.abs((coarse - fine).sum()) + rounding), float(jump)
 
 
-def check_net(prototxt, layer=None, bottom=None, elements=100, seed=0, phase="TRAIN"):
-    """A list of Elements for each checked layer of a net: {layer name: [Element, ...]}.
-
-    prototxt  a net's file name. Its data layers give their data; blobs of Input layers are filled, with
-              normal numbers or, where a loss takes them after its first bottom, with labels 0 and 1
-    layer     the one layer to check; otherwise each that has bottoms. ValueError if there is none such
-    bottom    the one bottom to check; otherwise each, but of a loss only the first (the others are
-              labels), and the layer's parameters
-    elements  how many elements of a blob, at random; all of a smaller one
-    phase     of the net, "TRAIN" or "TEST"
+def check_net(path, *, layer=None, bottom=None, elements=100, seed=0, phase="TRAIN"):
+    """Check the gradient of each layer of a net in real Caffe: ours, your own, built-in.
 
     Each layer is run alone, on what the layers below hand it. Its tops are weighted at random, so that
-    a backward that leaves out the top diff fails; of a loss, the tops with a loss_weight count.
+    a backward that leaves out the top diff fails; of a loss, the tops with a loss_weight count. Accuracy and
+    MultiLabelMetrics are left out.
+
+    Args:
+        path: of the net's prototxt. Its data layers give their data; blobs of Input layers are filled, with
+            normal numbers or, where a loss takes them after its first bottom, with labels 0 and 1.
+        layer: the one layer to check; otherwise each that has bottoms.
+        bottom: the one bottom to check; otherwise each, but of a loss only the first (the others are
+            labels), and the layer's parameters.
+        elements: how many elements of a blob, at random; all of a smaller one.
+        seed: of what is at random.
+        phase: of the net, "TRAIN" or "TEST".
+
+    Returns:
+        {layer name: [Element, ...]}.
+
+    Raises:
+        ValueError: the file is no net, or there is no such layer or bottom.
+        OSError: the file cannot be read.
     """
     import caffe
 
     caffe.set_random_seed(seed)
-    net, labels = backward_everywhere(prototxt, getattr(caffe, phase))
+    net, labels = backward_everywhere(path, phase)
     random = np.random.RandomState(seed)
     for name in net.inputs:
         data = net.blobs[name].data
         data[...] = random.randint(0, 2, data.shape) if name in labels else random.randn(*data.shape)
     names = list(net._layer_names)
     if layer is not None and layer not in names:
-        raise ValueError(f"gradcheck: expected a layer of {prototxt}, got {layer!r}; it has {', '.join(names)}")
-    found = {}
+        raise ValueError(f"gradcheck: expected a layer of {path}, got {layer!r}; it has {', '.join(names)}")
+    checked = {}
     for i, name in enumerate(names):
         if i:
             net._forward(i - 1, i - 1)
         if name == layer or (layer is None and net._bottom_ids(i) and net.layers[i].type != "Split"):
-            found[name] = Probe(net, i, random).check(bottom, elements)
-    return found
+            checked[name] = Probe(net, i, random).check(bottom, elements)
+    return checked
 
 
-def backward_everywhere(prototxt, phase):
-    """The net with force_backward, and the names of the blobs that a loss takes as labels."""
-    import caffe
-    from caffe.proto import caffe_pb2
-    from google.protobuf import text_format
-
-    param = caffe_pb2.NetParameter()
-    with open(prototxt) as text:
-        try:
-            text_format.Parse(text.read(), param)
-        except text_format.ParseError as error:
-            raise ValueError(f"gradcheck: {prototxt} is not a net: {error}") from None
-    param.force_backward = True
-    labels = {name for one in param.layer if is_loss(one) or is_metric(one) for name in one.bottom[1:]}
-    differentiable = [one for one in param.layer if not is_metric(one)]
-    del param.layer[:]
-    param.layer.extend(differentiable)
-    handle, path = tempfile.mkstemp(suffix=".prototxt")
-    try:
-        with os.fdopen(handle, "w") as copy:
-            copy.write(text_format.MessageToString(param))
-        return caffe.Net(path, phase), labels
-    finally:
-        os.remove(path)
-
-
-def is_loss(layer):
-    return any(layer.loss_weight) or "Loss" in layer.type
-
-
-def is_metric(layer):
-    return "Accuracy" in layer.type or layer.python_param.layer == "MultiLabelMetrics"
+def backward_everywhere(path, phase):
+    """The net with force_backward and without metrics, and the names of the blobs that a loss takes as labels."""
+    net = prototxt.parse(path)
+    net.force_backward = True
+    labels = {name for layer in net.layer if is_loss(layer) or is_metric(layer) for name in layer.bottom[1:]}
+    differentiable = [layer for layer in net.layer if not is_metric(layer)]
+    del net.layer[:]
+    net.layer.extend(differentiable)
+    return prototxt.load(net, phase), labels
 
 
 class Probe:

@@ -4,16 +4,21 @@ import numpy as np
 
 
 def predict_labels(scores, threshold=None, top_k=None, at_least_one=True, axis=1):
-    """Which labels each row is given: a boolean array of the scores' shape.
+    """Decide which labels each row has. With both threshold and top_k, both have to admit a label.
 
-    scores        any shape with the classes on `axis`: scores or, with the same order, probabilities; a
-                  NaN is refused
-    threshold     a label is given if its score is >= this: one number, or one a class, in the scores'
-                  own unit (0.5 of sigmoid probabilities is 0 of scores)
-    top_k         only the k highest scores of a row are given; the lower class first among equals
-    at_least_one  the highest score of a row is given whatever the threshold
+    Args:
+        scores: any shape with the classes on `axis`: scores or, which have the same order, probabilities.
+        threshold: a label is given if its score is >= this: one number, or one a class, in the scores'
+            own unit (0.5 of sigmoid probabilities is 0 of scores).
+        top_k: only the k highest scores of a row are given; the lower class first among equals.
+        at_least_one: the highest score of a row is given whatever the threshold.
+        axis: of the classes.
 
-    With both threshold and top_k, both have to admit a label. ValueError for anything else, or neither.
+    Returns:
+        A boolean array of the scores' shape.
+
+    Raises:
+        ValueError: neither threshold nor top_k, one of them is wrong, or a score is NaN.
     """
     scores = np.moveaxis(np.asarray(scores), axis, -1)
     classes = scores.shape[-1]
@@ -21,16 +26,16 @@ def predict_labels(scores, threshold=None, top_k=None, at_least_one=True, axis=1
         raise ValueError("predict_labels: expected a threshold or top_k, got neither; e.g. threshold=0.5")
     if np.isnan(scores).any():
         raise ValueError(f"predict_labels: scores[{first(np.isnan(scores))}] is nan (classes last); give numbers")
-    given = np.ones(scores.shape, bool)
+    is_label = np.ones(scores.shape, bool)
     if threshold is not None:
-        given &= scores >= checked_threshold(threshold, classes)
+        is_label &= scores >= checked_threshold(threshold, classes)
     if top_k is not None:
         if top_k != int(top_k) or top_k < 1:
             raise ValueError(f"predict_labels: expected a whole top_k >= 1, got {top_k}")
-        given &= np.argsort(np.argsort(-scores, axis=-1, kind="mergesort"), axis=-1, kind="mergesort") < top_k
+        is_label &= np.argsort(np.argsort(-scores, axis=-1, kind="mergesort"), axis=-1, kind="mergesort") < top_k
     if at_least_one and classes:
-        given |= np.arange(classes) == scores.argmax(axis=-1)[..., None]
-    return np.moveaxis(given, -1, axis)
+        is_label |= np.arange(classes) == scores.argmax(axis=-1)[..., None]
+    return np.moveaxis(is_label, -1, axis)
 
 
 def checked_threshold(threshold, classes):

@@ -44,23 +44,23 @@ def loss_net(layer, scores, labels, weights=None, phase=caffe.TRAIN, **loss):
     if weights is not None:
         arrays["weights"] = weights
     text = "".join(input_layer(name, array.shape) for name, array in arrays.items())
-    one = net(text + loss_layer(layer, list(arrays), **loss), phase)
-    fill(one, **arrays)
-    return one
+    loaded = net(text + loss_layer(layer, list(arrays), **loss), phase)
+    fill(loaded, **arrays)
+    return loaded
 
 
-def fill(one, **arrays):
+def fill(loaded, **arrays):
     for name, array in arrays.items():
-        one.blobs[name].reshape(*array.shape)
-        one.blobs[name].data[...] = array
+        loaded.blobs[name].reshape(*array.shape)
+        loaded.blobs[name].data[...] = array
 
 
-def run(one, loss="loss"):
+def run(loaded, loss="loss"):
     """(loss, gradient of the scores) after a forward and a backward."""
-    value = float(one.forward()[loss].flat[0])
-    one.blobs["scores"].diff[...] = 123  # must be overwritten
-    one.backward()
-    return value, one.blobs["scores"].diff.copy()
+    value = float(loaded.forward()[loss].flat[0])
+    loaded.blobs["scores"].diff[...] = 123  # must be overwritten
+    loaded.backward()
+    return value, loaded.blobs["scores"].diff.copy()
 
 
 def caffe_program(*arguments, cwd, check=True, **more):

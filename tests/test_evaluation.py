@@ -1,4 +1,4 @@
-"""The commands evaluate and predict on real nets, against scikit-learn and the nets' own scores."""
+"""The command evaluate on real nets, against scikit-learn and the nets' own scores."""
 
 import json
 import os
@@ -10,15 +10,13 @@ import h5py
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from databases import write_lmdb
 from nets import input_layer, loss_layer
 from pictures import write_list
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss, precision_score, recall_score
-from test_templates import write_lmdb
 
 from caffe_losses.__main__ import main
 from caffe_losses.data import lists
-from caffe_losses.evaluation.curves import chosen_classes, draw, precision_recall
-from caffe_losses.metrics import MultiLabelMetrics
 
 PNG = b"\x89PNG"
 IMAGES, FEATURES, CLASSES, BATCH = 50, 7, 6, 8
@@ -103,29 +101,29 @@ def trained(tmp_path_factory):
 # evaluate
 
 
-@pytest.mark.parametrize("arguments, given", [
+@pytest.mark.parametrize("arguments, is_given", [
     ([], lambda scores: scores >= 0),
     (["--threshold", "0.8"], lambda scores: 1 / (1 + np.exp(-scores)) >= 0.8),
     (["--threshold", "0.5", "--scores", "scores"], lambda scores: scores >= 0.5),
     (["--top-k", "2"], lambda scores: np.argsort(np.argsort(-scores)) < 2),
 ])  # fmt: skip
-def test_figures_are_scikit_learns(trained, arguments, given, capsys):
+def test_figures_are_scikit_learns(trained, arguments, is_given, capsys):
     _, labels = truth()
-    found = trained.evaluate(*arguments)
+    figures = trained.evaluate(*arguments)
     scores = trained.scores
-    decided = given(scores) | (scores == scores.max(axis=1, keepdims=True))
-    assert found["images"] == IMAGES
-    assert [one["images"] for one in found["classes"]] == sorted(labels.sum(axis=0), reverse=True)
-    for one in found["classes"]:
-        c = one["index"]
-        assert one["name"] == str(c)
+    decided = is_given(scores) | (scores == scores.max(axis=1, keepdims=True))
+    assert figures["images"] == IMAGES
+    assert [row["images"] for row in figures["classes"]] == sorted(labels.sum(axis=0), reverse=True)
+    for row in figures["classes"]:
+        c = row["index"]
+        assert row["name"] == str(c)
         pair = labels[:, c], decided[:, c]
         expected = average_precision_score(labels[:, c], scores[:, c]) if c != 2 else None
-        assert one["average_precision"] == (pytest.approx(expected) if c != 2 else None)
-        assert one["precision"] == pytest.approx(precision_score(*pair, zero_division=0))
-        assert one["recall"] == pytest.approx(recall_score(*pair, zero_division=0))
-        assert one["f1"] == pytest.approx(f1_score(*pair, zero_division=0))
-    overall = found["metrics"]
+        assert row["average_precision"] == (pytest.approx(expected) if c != 2 else None)
+        assert row["precision"] == pytest.approx(precision_score(*pair, zero_division=0))
+        assert row["recall"] == pytest.approx(recall_score(*pair, zero_division=0))
+        assert row["f1"] == pytest.approx(f1_score(*pair, zero_division=0))
+    overall = figures["metrics"]
     assert list(overall) == ["mAP", "hit@1", "hit@5", "precision@5", "ranking_loss", "micro_f1", "macro_f1"]
     kept = np.arange(CLASSES) != 2
     assert overall["mAP"] == pytest.approx(average_precision_score(labels[:, kept], scores[:, kept], average="macro"))
@@ -150,11 +148,11 @@ def test_table_and_picture(trained, capsys):
     names = ["rain", "snow", "never", "a name that is longer than others", "sun", "wind"]
     (trained.folder / "names.txt").write_text("\n".join(names))
     arguments = ["--classes", trained.folder / "names.txt", "--png", trained.folder / "out.png", "--metrics", "hit@2"]
-    found = trained.evaluate(*arguments)
-    assert list(found["metrics"]) == ["hit@2"]
+    figures = trained.evaluate(*arguments)
+    assert list(figures["metrics"]) == ["hit@2"]
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["class", "images", "AP", "precision", "recall", "F1"]
-    assert [line.split("  ")[0] for line in lines[1:7]] == [one["name"] for one in found["classes"]]
+    assert [line.split("  ")[0] for line in lines[1:7]] == [row["name"] for row in figures["classes"]]
     assert lines[6].split() == ["never", "0", "-", *lines[6].split()[3:]]
     assert "50 images; precision, recall and F1 of labels given to scores >= 0, always the best" in lines
     assert (trained.folder / "out.png").read_bytes().startswith(PNG)
@@ -168,9 +166,9 @@ def test_table_and_picture(trained, capsys):
 ])  # fmt: skip
 def test_a_part_of_the_test_set(trained, arguments, rows):
     _, labels = truth()
-    found = trained.evaluate(*arguments)
-    assert found["images"] == rows
-    assert found["metrics"]["ranking_loss"] == pytest.approx(label_ranking_loss(labels[:rows], trained.scores[:rows]))
+    figures = trained.evaluate(*arguments)
+    assert figures["images"] == rows
+    assert figures["metrics"]["ranking_loss"] == pytest.approx(label_ranking_loss(labels[:rows], trained.scores[:rows]))
 
 
 def test_index_labels_of_a_softmax_and_ignored_ones(tmp_path):
@@ -181,12 +179,12 @@ def test_index_labels_of_a_softmax_and_ignored_ones(tmp_path):
     index[4] = 7
     data = hdf5(tmp_path, data=features, index=index)
     trained = Trained(tmp_path, data, "MultiLabelSoftmaxLoss", "index", label_format="INDEX", ignore_label=7)
-    found = trained.evaluate()
+    figures = trained.evaluate()
     kept = np.arange(IMAGES) != 4
-    assert found["images"] == IMAGES - 1
-    assert found["decision"] == {"top_k": 5}
+    assert figures["images"] == IMAGES - 1
+    assert figures["decision"] == {"top_k": 5}
     expected = label_ranking_loss(labels[kept], trained.scores[kept])
-    assert found["metrics"]["ranking_loss"] == pytest.approx(expected)
+    assert figures["metrics"]["ranking_loss"] == pytest.approx(expected)
 
 
 def test_images_and_names_of_our_data_layer(tmp_path):
@@ -194,12 +192,12 @@ def test_images_and_names_of_our_data_layer(tmp_path):
     (tmp_path / "names.txt").write_text("ant\nbee\ncat\n")
     data = python_data(source=source, batch_size=4, classes=str(tmp_path / "names.txt"), workers=1)
     trained = Trained(tmp_path, data, outputs=3)
-    found = trained.evaluate()
+    figures = trained.evaluate()
     labels = lists.read(source, 3).dense(np.arange(11), 3)
-    assert found["images"] == 11
-    images = {one["name"]: one["images"] for one in found["classes"]}
+    assert figures["images"] == 11
+    images = {row["name"]: row["images"] for row in figures["classes"]}
     assert images == dict(zip(["ant", "bee", "cat"], labels.sum(axis=0)))
-    assert found["metrics"]["ranking_loss"] == pytest.approx(label_ranking_loss(labels, trained.scores[:11]))
+    assert figures["metrics"]["ranking_loss"] == pytest.approx(label_ranking_loss(labels, trained.scores[:11]))
 
 
 def test_images_of_an_lmdb(tmp_path, capsys):
@@ -237,9 +235,9 @@ def test_many_classes_are_cut_to_the_ends(tmp_path, capsys):
 
 def refused(capsys, *arguments):
     assert run(*arguments) == 2
-    found = capsys.readouterr()
-    assert not found.out
-    (line,) = found.err.splitlines()
+    output = capsys.readouterr()
+    assert not output.out
+    (line,) = output.err.splitlines()
     return line
 
 
@@ -304,13 +302,13 @@ def test_a_softmax_is_measured_by_its_probabilities(tmp_path):
     trained = Trained(tmp_path, hdf5(tmp_path, data=features, labels=labels), "MultiLabelSoftmaxLoss")
     probabilities = np.exp(trained.scores.astype(np.float64))
     probabilities /= probabilities.sum(axis=1, keepdims=True)
-    found = trained.evaluate("--threshold", "0.3")
-    assert found["decision"] == {"threshold": 0.3}
+    figures = trained.evaluate("--threshold", "0.3")
+    assert figures["decision"] == {"threshold": 0.3}
     kept = labels.any(axis=0)
     of_probabilities, of_scores = (
         average_precision_score(labels[:, kept], each[:, kept]) for each in (probabilities, trained.scores)
     )
-    assert found["metrics"]["mAP"] == pytest.approx(of_probabilities)
+    assert figures["metrics"]["mAP"] == pytest.approx(of_probabilities)
     assert of_probabilities != pytest.approx(of_scores)
 
 
@@ -331,31 +329,3 @@ def test_weights_of_an_older_caffe_whose_blobs_have_four_axes(trained):
     (trained.folder / "old.caffemodel").write_bytes(old.SerializeToString())
     expected = trained.evaluate()["metrics"]
     assert trained.evaluate("--weights", trained.folder / "old.caffemodel")["metrics"] == expected
-
-
-# Pictures of it
-
-
-def test_precision_recall_is_scikit_learns_at_its_thresholds():
-    random = np.random.RandomState(0)
-    scores, labels = np.round(random.randn(300), 1).astype(np.float32), random.randint(-1, 2, 300).astype(np.int8)
-    recall, precision = precision_recall([(scores[:200], labels[:200]), (scores[200:], labels[200:])], 40)
-    assert len(recall) > 10
-    cuts = np.unique(np.sort(scores[labels == 1])[np.linspace(0, (labels == 1).sum() - 1, 40).astype(int)])
-    for r, p, cut in zip(recall, precision, cuts):
-        given, true = scores[labels >= 0] >= cut, labels[labels >= 0] == 1
-        assert (r, p) == pytest.approx((recall_score(true, given), precision_score(true, given)))
-
-
-def test_curves_are_of_classes_from_frequent_to_rare():
-    assert chosen_classes(np.array([5, 0, 9, 1]), 3).tolist() == [2, 0, 3]
-    frequencies = np.arange(100)
-    assert chosen_classes(frequencies, 3).tolist() == [99, 50, 1]
-
-
-def test_picture_of_a_thousand_classes(tmp_path):
-    random = np.random.RandomState(0)
-    metrics = MultiLabelMetrics(metrics=["mAP"])
-    metrics.add(random.randn(500, 1000), random.rand(500, 1000) < 0.5 / np.arange(1, 1001))
-    draw(str(tmp_path / "out.png"), metrics, list(map(str, range(1000))), "title")
-    assert (tmp_path / "out.png").read_bytes().startswith(PNG)

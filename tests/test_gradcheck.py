@@ -82,8 +82,8 @@ def test_a_users_own_layer(layers):
 @pytest.mark.parametrize("name, wrong", [("Off", 12), ("Deaf", 15), ("Forgetful", 1)])
 def test_wrong_layers_fail(layers, name, wrong):
     """Of those off by a thousandth, some are so small that float32 cannot tell."""
-    found = check_net(write(layers, own_layer(name)))["own"]
-    assert wrong <= sum(not e.right for e in found) <= (1 if name == "Forgetful" else 15)
+    checked = check_net(write(layers, own_layer(name)))["own"]
+    assert wrong <= sum(not e.right for e in checked) <= (1 if name == "Forgetful" else 15)
 
 
 NET = (
@@ -104,12 +104,12 @@ layer { name: "cpp softmax" type: "SoftmaxWithLoss" bottom: "scores" bottom: "cl
 
 
 def test_built_in_layers_and_ours_in_one_net(tmp_path):
-    found = check_net(write(tmp_path, NET))
-    assert list(found) == ["conv", "relu", "pool", "scores", "cpp sigmoid", "cpp softmax", "softmax", "sigmoid"]
-    assert {e.blob for e in found["conv"]} == {"bottom 0", "parameter 0", "parameter 1"}
-    wrong = [(name, str(e)) for name, elements in found.items() for e in elements if not e.right]
+    checked = check_net(write(tmp_path, NET))
+    assert list(checked) == ["conv", "relu", "pool", "scores", "cpp sigmoid", "cpp softmax", "softmax", "sigmoid"]
+    assert {e.blob for e in checked["conv"]} == {"bottom 0", "parameter 0", "parameter 1"}
+    wrong = [(name, str(e)) for name, elements in checked.items() for e in elements if not e.right]
     assert not wrong
-    known = [e for elements in found.values() for e in elements if e.tolerance < 1e-2 * abs(e.numeric)]
+    known = [e for elements in checked.values() for e in elements if e.tolerance < 1e-2 * abs(e.numeric)]
     assert len(known) > 300  # most derivatives are known well enough to tell
 
 
@@ -117,8 +117,8 @@ def test_metrics_are_left_out(tmp_path):
     """Caffe ends the process for a backward of Accuracy, and MultiLabelMetrics has no gradient."""
     metrics = loss_layer("MultiLabelMetrics", ["scores", "labels"], ["mAP"], None, {"test_iter": 1}, "metrics")
     accuracy = 'layer { name: "accuracy" type: "Accuracy" bottom: "scores" bottom: "class" top: "accuracy" }\n'
-    found = check_net(write(tmp_path, NET + metrics + accuracy), phase="TEST")
-    assert list(found) == list(check_net(write(tmp_path, NET), phase="TEST"))
+    checked = check_net(write(tmp_path, NET + metrics + accuracy), phase="TEST")
+    assert list(checked) == list(check_net(write(tmp_path, NET), phase="TEST"))
 
 
 def test_the_check_leaves_the_net_as_it_was_for_the_next_layer(tmp_path):

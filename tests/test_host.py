@@ -1,33 +1,10 @@
-"""What is known of the program that started a process, and Caffe's own training with a progress bar."""
+"""Where Caffe's programs are, and its own training with a progress bar."""
 
 import pytest
 from nets import loss_layer
 
 from caffe_losses import host
 from caffe_losses.evaluation.logs import read_log
-
-
-@pytest.mark.parametrize("words, expected", [
-    (["caffe", "train", "--solver", "s.prototxt"], [3, 5]),
-    (["python", "-m", "caffe_losses", "train", "-solver=s.prototxt"], [3, 5]),
-    (["/usr/bin/caffe", "train", "--solver=missing.prototxt"], []),
-    (["python", "own.py", "--solver", "words.txt"], []),
-    (["python", "own.py", "--solver"], []),
-    (["caffe", "test", "-model", "m"], [50]),
-    (["caffe", "test", "--iterations=9"], [9]),
-    (["caffe", "time", "--model", "m"], []),
-    ([""], []),
-])  # fmt: skip
-def test_where_the_command_line_says_it(words, expected, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "s.prototxt").write_text("test_iter: 5 test_iter: 3 test_iter: 5")
-    (tmp_path / "words.txt").write_text("adam")
-    assert host.test_passes(words).batches == expected
-
-
-def test_the_command_line_is_this_process_s():
-    assert any("pytest" in word or word == "-c" for word in host.command_line())
-
 
 NET = """
 layer { name: "data" type: "DummyData" top: "scores" top: "labels" dummy_data_param {

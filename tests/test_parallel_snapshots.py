@@ -10,6 +10,7 @@ from caffe.proto import caffe_pb2
 from nets import caffe_program
 from training import ours, train, trained, write_net, write_solver
 
+from caffe_losses.net import weights
 from caffe_losses.parallel import reduce, snapshots
 
 
@@ -37,7 +38,7 @@ def test_going_on_from_a_snapshot(tmp_path, snapshot_format):
 
 def arrays(path, folder):
     net = caffe.Net(str(folder / "net.prototxt"), caffe.TEST)
-    snapshots.load_weights(net, str(path))
+    weights.copy(net, str(path))
     return [blob.data.copy() for blob in reduce.learned_blobs(net)]
 
 

@@ -17,9 +17,9 @@ SCORES = np.array([[0.9, 0.6, 0.1], [0.2, 0.3, 0.1], [0.5, 0.5, 0.5]])
     ({"top_k": 2, "threshold": 0.5}, [[1, 1, 0], [0, 1, 0], [1, 1, 0]]),
 ])  # fmt: skip
 def test_rules(options, expected):
-    found = predict_labels(SCORES, **options)
-    assert found.dtype == bool
-    np.testing.assert_array_equal(found, expected)
+    labels = predict_labels(SCORES, **options)
+    assert labels.dtype == bool
+    np.testing.assert_array_equal(labels, expected)
     spatial = predict_labels(SCORES.T[None], axis=1, **options)
     np.testing.assert_array_equal(spatial[0].T, expected)
 

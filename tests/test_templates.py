@@ -1,23 +1,21 @@
 """The templates in prototxt/: as the generator writes them, and trained in real Caffe on LMDB and HDF5 data."""
 
-import argparse
 import os
 import re
 import subprocess
 import sys
 
 import caffe
-import h5py
-import lmdb
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from databases import write_hdf5, write_lmdb
 from google.protobuf import text_format
 from nets import caffe_program
 from pictures import write_pictures
 
 from caffe_losses import templates
-from caffe_losses.__main__ import main
+from caffe_losses.__main__ import main, parser
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STOCK = os.path.join(ROOT, "build", "source", "models")
@@ -35,34 +33,13 @@ PARAMETERS = {
 
 
 def command(*arguments):
-    """Run the template command; its exit code."""
-    parser = argparse.ArgumentParser()
-    templates.add_template(parser.add_subparsers(dest="command"))
-    options = parser.parse_args([str(argument) for argument in arguments])
+    """Run a command; its exit code, or the error that it raises."""
+    options = parser().parse_args([str(argument) for argument in arguments])
     return options.run(options)
 
 
 def parsed(text, message):
     return text_format.Parse(text, message())
-
-
-def write_lmdb(path, arrays):
-    """Images as bytes; labels as float_data, a vector of N x 1 x 1."""
-    with lmdb.open(str(path), map_size=1 << 28) as environment, environment.begin(write=True) as transaction:
-        for k, array in enumerate(arrays):
-            datum = caffe_pb2.Datum(channels=array.shape[0], height=array.shape[1], width=array.shape[2])
-            if array.dtype == np.uint8:
-                datum.data = array.tobytes()
-            else:
-                datum.float_data.extend(array.ravel().tolist())
-            transaction.put(b"%08d" % k, datum.SerializeToString())
-
-
-def write_hdf5(folder, name, **arrays):
-    with h5py.File(str(folder / f"{name}.h5"), "w") as file:
-        for key, array in arrays.items():
-            file[key] = array.astype(np.float32)
-    (folder / f"{name}.txt").write_text(str(folder / f"{name}.h5") + "\n")
 
 
 def write_data(folder, channels, size, crop, classes):
@@ -269,9 +246,13 @@ def test_too_long_a_warm_up_is_refused(epochs, warmup_epochs):
         templates.template("lenet", "softmax", epochs=epochs, warmup_epochs=warmup_epochs)
 
 
-@pytest.mark.parametrize("wrong", [["--num-classes", "0"], ["--batch", "x"], ["--data", "csv"]])
-def test_wrong_arguments_end_the_command(wrong, tmp_path):
-    with pytest.raises(SystemExit):
+@pytest.mark.parametrize("wrong, message", [
+    (["--num-classes", "0"], "--num-classes: expected a number >= 1, got 0"),
+    (["--batch", "x"], "--batch: expected a number >= 1, got x"),
+    (["--data", "csv"], "--data: invalid choice: 'csv'"),
+])  # fmt: skip
+def test_wrong_arguments_are_refused(wrong, message, tmp_path):
+    with pytest.raises(ValueError, match=f"^{message}"):
         command("template", "lenet", "--loss", "softmax", "-o", tmp_path, *wrong)
 
 

@@ -15,6 +15,7 @@ import tempfile
 import weakref
 from collections import deque, namedtuple
 from contextlib import suppress
+from importlib.util import find_spec
 
 import numpy as np
 
@@ -48,6 +49,8 @@ class Feed:
     """
 
     def __init__(self, jobs, transform, *, shape, prefetch, workers, skip, seed, owner):
+        if find_spec("cv2") is None:  # not imported: Caffe may have an OpenCV of its own
+            raise ModuleNotFoundError("No module named 'cv2'", name="cv2")
         self.jobs, self.owner = jobs, owner
         shape = (prefetch, *shape)
         self.file = shared_file(int(np.prod(shape, dtype=np.int64)) * 4)

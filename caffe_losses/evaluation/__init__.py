@@ -5,8 +5,11 @@ caffe-losses predict --model train_val.prototxt --weights net.caffemodel cat.jpg
 caffe-losses plot first.log second.log -o training.png
 """
 
-from .evaluate import add_evaluate
-from .plot import add_plot
-from .predict import add_predict
+from .decision import PROBABILITY, TOP_K
+from .evaluate import evaluate
+from .logs import Log, read_log
+from .plot import plot
+from .predict import Label, Prediction, Predictor
+from .report import Report
 
-__all__ = ["add_evaluate", "add_plot", "add_predict"]
+__all__ = ["PROBABILITY", "TOP_K", "Label", "Log", "Prediction", "Predictor", "Report", "evaluate", "plot", "read_log"]

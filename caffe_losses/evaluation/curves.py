@@ -8,21 +8,27 @@ NAMED = 25  # so many classes have their names in the picture
 
 
 def precision_recall(parts, points=POINTS):
-    """(recall, precision) at up to `points` thresholds, which are scores of true labels, evenly many of these apart.
+    """Recall and precision at up to `points` thresholds, which are scores of true labels, evenly many of these apart.
 
-    parts  a list of (scores, labels) whose elements are taken together; labels 1, 0, or -1 for what takes no part
+    Args:
+        parts: a list of (scores, labels) whose elements are taken together; labels are 1, 0, or -1 for what takes no
+            part.
+        points: how many thresholds at most.
+
+    Returns:
+        (recall, precision), two arrays of one number a threshold.
     """
-    found = np.sort(np.concatenate([scores[labels == 1] for scores, labels in parts]))
-    cuts = np.unique(found[np.linspace(0, len(found) - 1, points).astype(int)])
-    given = np.zeros(len(cuts) + 1, np.int64)
+    positives = np.sort(np.concatenate([scores[labels == 1] for scores, labels in parts]))
+    cuts = np.unique(positives[np.linspace(0, len(positives) - 1, points).astype(int)])
+    between = np.zeros(len(cuts) + 1, np.int64)  # how many scores there are from each cut to the next
     for scores, labels in parts:
-        given += np.bincount(np.searchsorted(cuts, scores[labels >= 0], side="right"), minlength=len(given))
-    as_high = np.cumsum(given[::-1])[::-1][1:]
-    true = len(found) - np.searchsorted(found, cuts)
-    return true / len(found), true / as_high
+        between += np.bincount(np.searchsorted(cuts, scores[labels >= 0], side="right"), minlength=len(between))
+    as_high = np.cumsum(between[::-1])[::-1][1:]
+    true = len(positives) - np.searchsorted(positives, cuts)
+    return true / len(positives), true / as_high
 
 
-def chosen_classes(frequencies, count=CURVES):
+def classes_to_draw(frequencies, count=CURVES):
     """Classes at even steps of the order of frequency, the most frequent first; only such as have images."""
     order = np.argsort(-frequencies, kind="mergesort")[: np.count_nonzero(frequencies)]
     places = np.linspace(0, len(order) - 1, min(count, len(order)))
@@ -32,7 +38,11 @@ def chosen_classes(frequencies, count=CURVES):
 def draw(path, metrics, names, title):
     """Write the PNG.
 
-    metrics  MultiLabelMetrics with mAP, to which all was added; names: of the classes
+    Args:
+        path: of the file.
+        metrics: MultiLabelMetrics with mAP, to which all was added.
+        names: of the classes.
+        title: above the picture.
     """
     from matplotlib.figure import Figure
 
@@ -48,9 +58,9 @@ def draw(path, metrics, names, title):
 def draw_curves(axes, metrics, names, averages):
     from matplotlib import colormaps
 
-    chosen = chosen_classes(metrics.positives)
-    colors = colormaps["viridis"](np.linspace(0, 0.92, len(chosen)))
-    for color, (c, scores, true) in zip(colors, metrics.columns(chosen)):
+    drawn = classes_to_draw(metrics.positives)
+    colors = colormaps["viridis"](np.linspace(0, 0.92, len(drawn)))
+    for color, (c, scores, true) in zip(colors, metrics.columns(drawn)):
         recall, precision = precision_recall([(scores, true.astype(np.int8))])
         label = f"{shortened(names[c])} ({metrics.positives[c]} images, AP {averages[c]:.2f})"
         marker = "." if len(recall) < 12 else None

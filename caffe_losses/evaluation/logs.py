@@ -34,11 +34,11 @@ class Log:
     def read(self, text):
         """One line, without what glog puts before it."""
         for pattern, take in ((TRAIN, self.take_loss), (RATE, self.take_rate), (TESTING, self.take_pass)):
-            found = pattern.match(text)
-            if found:
-                return take(int(found.group(1)), found.group(2))
-        found = OUTPUT.match(text)
-        return self.take_output(*found.groups()) if found and self.iteration is not None else None
+            match = pattern.match(text)
+            if match:
+                return take(int(match.group(1)), match.group(2))
+        match = OUTPUT.match(text)
+        return self.take_output(*match.groups()) if match and self.iteration is not None else None
 
     def at(self, iteration):
         """Go to an iteration, and start counting its outputs; what was there beyond it is of an abandoned run."""

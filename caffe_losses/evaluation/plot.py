@@ -19,23 +19,18 @@ CUT, AVERAGE = re.compile(r"(@|_at_|[-_ /])\d+(?= \(net|$)"), re.compile(r"^(mic
 Line = namedtuple("Line", "name series style faint")
 
 
-def add_plot(commands):
-    parser = commands.add_parser(
-        "plot",
-        help="draw loss, learning rate and metrics of training logs",
-        description="Draw the logs of `caffe train`, or of trainers that print as it does, in one picture. Each log "
-        "has a colour; the log of a restored run, appended to the first, continues it. Exit 2: a file is no log.",
-    )
-    parser.add_argument("logs", metavar="LOG", nargs="+", help="what `caffe train` printed (2> train.log)")
-    parser.add_argument("-o", "--output", metavar="OUT", default="training.png", help="the PNG to write (training.png)")
-    parser.set_defaults(run=run_plot)
+def plot(paths, output):
+    """Draw training logs in one picture.
 
+    Args:
+        paths: of logs of Caffe's solver, or of trainers that print as it does. Each has a colour.
+        output: the PNG to write.
 
-def run_plot(options):
-    logs = [read_log(path) for path in options.logs]
-    draw(options.output, labels_of(options.logs), logs)
-    print(options.output)
-    return 0
+    Raises:
+        ValueError: a file is no log.
+        OSError: a file cannot be read or written.
+    """
+    draw(output, labels_of(paths), [read_log(path) for path in paths])
 
 
 def labels_of(paths):
@@ -58,12 +53,12 @@ def panels_of(logs):
 
 
 def add_lines(panels, dicts, panel, faint=False):
-    for name in dict.fromkeys(name for one in dicts for name in one):
+    for name in dict.fromkeys(name for series in dicts for name in series):
         lines = panels.setdefault(panel(name), [])
         alike = [other.style for other in lines if other.name == name]
         place = sum(other.name != "train" for other in lines) * (name != "train")
         style = alike[0] if alike else STYLES[place % len(STYLES)]
-        lines.append(Line(name, [one.get(name, {}) for one in dicts], style, faint or name == "train"))
+        lines.append(Line(name, [series.get(name, {}) for series in dicts], style, faint or name == "train"))
 
 
 def panel_of(name):
@@ -105,20 +100,22 @@ def not_a_number(log):
 def draw_panel(axes, title, lines, colors):
     from matplotlib.lines import Line2D
 
-    for one in lines:
-        for series, color in zip(one.series, colors):
+    for line in lines:
+        width = 1.0 if line.faint else 1.7
+        for series, color in zip(line.series, colors):
             iterations = sorted(series)
             values = np.array([series[k] for k in iterations], np.float64)
             values[~np.isfinite(values)] = np.nan
             axes.plot(
-                iterations, values, one.style, color=color, linewidth=1.0 if one.faint else 1.7,
-                alpha=0.6 if one.faint else 1, marker="o" if len(iterations) <= 30 else None, markersize=3.5,
+                iterations, values, line.style, color=color, linewidth=width,
+                alpha=0.6 if line.faint else 1, marker="o" if len(iterations) <= 30 else None, markersize=3.5,
             )  # fmt: skip
     if len(lines) > 1:
-        named = [Line2D([], [], linestyle=one.style, color="0.3", linewidth=1.0 if one.faint else 1.7) for one in lines]
-        names = [f"{one.name} (train)" if one.faint and title != "loss" else one.name for one in lines]
-        axes.legend(named, names, fontsize=8)
-    rates = [value for one in lines for series in one.series for value in series.values()]
+        widths = [1.0 if line.faint else 1.7 for line in lines]
+        handles = [Line2D([], [], linestyle=line.style, color="0.3", linewidth=w) for line, w in zip(lines, widths)]
+        names = [f"{line.name} (train)" if line.faint and title != "loss" else line.name for line in lines]
+        axes.legend(handles, names, fontsize=8)
+    rates = [value for line in lines for series in line.series for value in series.values()]
     if title == "learning rate" and min(rates) > 0 and max(rates) > 10 * min(rates):
         axes.set_yscale("log")
     axes.set_title(title if len(lines) > 1 else lines[0].name, fontsize=11)

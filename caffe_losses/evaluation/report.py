@@ -3,20 +3,23 @@
 import numpy as np
 
 from ..metrics import f1
+from . import curves
 
 MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed
 COLUMNS = ("class", "images", "AP", "precision", "recall", "F1")
 
 
 class Report:
-    """The figures of MultiLabelMetrics that have mAP and F1.
+    """The figures of an evaluation.
 
-    names    of the classes
-    overall  the metrics to tell
+    metrics   MultiLabelMetrics with mAP and F1, to which all was added
+    names     of the classes
+    overall   the names of the metrics to tell
+    decision  {"threshold": x} or {"top_k": k} or both: which labels an image is given; x in the scores' own unit
     """
 
-    def __init__(self, metrics, names, overall):
-        self.names, self.images = names, metrics.images
+    def __init__(self, metrics, names, overall, decision):
+        self.metrics, self.names, self.decision, self.images = metrics, names, decision, metrics.images
         self.overall = {name: float(metrics.value(name)) for name in overall}
         self.frequencies = metrics.positives
         self.by_class = {
@@ -30,7 +33,8 @@ class Report:
         """Classes by frequency, the most frequent first."""
         return np.argsort(-self.frequencies, kind="mergesort")
 
-    def lines(self, decision):
+    def lines(self):
+        """The table, the most frequent class first, and the metrics over all classes."""
         order = self.order()
         cut = len(order) > MOST
         shown = [self.row(c) for c in (np.concatenate([order[:ENDS], order[-ENDS:]]) if cut else order)]
@@ -38,8 +42,8 @@ class Report:
         lines = [f"{row[0]:{width}}" + "".join(f"  {cell:>9}" for cell in row[1:]) for row in [COLUMNS, *shown]]
         if cut:
             lines.insert(1 + ENDS, f"... {len(order) - 2 * ENDS} more classes: --json OUT has them all ...")
-        given = " and ".join(rule(name, value) for name, value in decision.items())
-        lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {given}, always the best"]
+        rules = " and ".join(rule(name, value) for name, value in self.decision.items())
+        lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {rules}, always the best"]
         width = max(map(len, self.overall))
         return lines + [f"{name:{width}}  {value:.4f}" for name, value in self.overall.items()]
 
@@ -58,6 +62,10 @@ class Report:
             for c in self.order()
         ]
         return {"images": self.images, "metrics": self.overall, "classes": classes}
+
+    def draw(self, path, title):
+        """Write a PNG of precision and recall, and of average precision by frequency."""
+        curves.draw(path, self.metrics, self.names, f"{title}: {self.images} images, {len(self.names)} classes")
 
 
 def rule(name, value):

@@ -1,4 +1,4 @@
-"""The losses in C, for speed. Not needed to run: without them the formulas of `caffe_losses.losses` do the work in numpy."""
+"""The losses in C, for speed. They are not needed: without them the formulas in `caffe_losses.losses` run in numpy."""
 
 from .binding import LANES, Kernel, level, rows_at_once
 

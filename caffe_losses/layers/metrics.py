@@ -2,7 +2,8 @@
 
 import caffe
 
-from .. import host, metrics
+from .. import metrics
+from ..net.passes import command_line, test_passes
 from ..options import REQUIRED, Option, at_least, checked, nullable, parse
 
 PASS_OPTIONS = (
@@ -52,10 +53,10 @@ class MultiLabelMetrics(caffe.Layer):
         self.forwards = 0
 
     def check_test_iter(self):
-        passes = host.test_passes(host.command_line())
-        if passes.batches and self.test_iter not in passes.batches:
+        told = test_passes(command_line())
+        if told.batches and self.test_iter not in told.batches:
             text = "test_iter is {}, and {} has {}; give both the same number"
-            self.refuse(text, self.test_iter, passes.source, " and ".join(map(str, passes.batches)))
+            self.refuse(text, self.test_iter, told.source, " and ".join(map(str, told.batches)))
 
     def reshape(self, bottom, top):
         batch = max(1, bottom[0].data.shape[0])

@@ -34,8 +34,8 @@ def over_ranks(mean_of_count):
 class Loss:
     """A loss of scores (N, C, ...) and labels; its options are keyword arguments.
 
-    Calling it gives (loss, gradient). `reshape`, `forward` and `backward` are the same in three steps. Between a forward
-    and its backward the arrays must stay as they are: both read them.
+    Calling it gives (loss, gradient). `reshape`, `forward` and `backward` are the same in three steps. Between a
+    forward and its backward the arrays must stay as they are: both read them.
 
     scores   any shape, with the classes on `axis`; float32 or float64, the precision of the arithmetic
     labels   DENSE: one per score. INDEX: K class indices a row, (N, K, ...), padded with -1

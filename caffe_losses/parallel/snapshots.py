@@ -206,10 +206,6 @@ def read_hdf5(path, state):
     return state
 
 
-def load_weights(net, path):
-    (net.load_hdf5 if path.endswith(".h5") else net.copy_from)(path)
-
-
 def restore(solver, state):
     """Give a solver a SolverState, in bytes. Without learned_net, the weights stay as they are."""
     handle, path = tempfile.mkstemp(suffix=".solverstate")

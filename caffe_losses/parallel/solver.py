@@ -1,25 +1,13 @@
 """The solver of each rank: the user's solver, with what only rank 0 does left out on the others."""
 
 import os
-import tempfile
 
+from ..net.prototxt import temporary
 from .snapshots import caffe_prefix
 
 SHARDED = "Data", "HDF5Data"  # of N ranks, rank r reads records r, r + N, r + 2 N, ...
 NO_DATA = "DummyData", "Parameter"  # made, each rank with its own seed, or learned
 TESTS = "test_net", "test_net_param", "test_state", "test_iter", "test_interval"
-
-
-def read(path):
-    """The SolverParameter in a file. ValueError if it is not a solver."""
-    from caffe.proto import caffe_pb2
-    from google.protobuf import text_format
-
-    with open(path) as file:
-        try:
-            return text_format.Parse(file.read(), caffe_pb2.SolverParameter())
-        except text_format.ParseError as error:
-            raise ValueError(f"{path} is not a solver: {' '.join(str(error).split())}") from None
 
 
 def of_rank(param, *, rank, size, prefix, weights=()):
@@ -49,15 +37,9 @@ def of_rank(param, *, rank, size, prefix, weights=()):
 def make(param):
     """The solver in Caffe, of the class that `param.type` names."""
     import caffe
-    from google.protobuf import text_format
 
-    handle, path = tempfile.mkstemp(suffix=".prototxt")
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(text_format.MessageToString(param))
+    with temporary(param) as path:
         return caffe.get_solver(path)
-    finally:
-        os.remove(path)
 
 
 def check_files(param, weights):

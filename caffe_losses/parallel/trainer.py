@@ -3,6 +3,8 @@
 from collections import namedtuple
 
 from ..losses.base import over_ranks
+from ..net import weights
+from ..net.prototxt import read_solver
 from . import devices, faults, reduce, snapshots
 from . import solver as solvers
 
@@ -53,7 +55,7 @@ class Trainer:
 
     def read(self):
         job = self.job
-        self.param = solvers.read(job.solver)
+        self.param = read_solver(job.solver)
         self.weights = job.weights.split(",") if job.weights else list(self.param.weights)
         if job.snapshot:
             self.weights = []
@@ -95,7 +97,7 @@ class Trainer:
 
     def restore(self, state):
         if self.root:
-            snapshots.load_weights(self.solver.net, state.learned_net)
+            weights.copy(self.solver.net, state.learned_net)
             state.ClearField("learned_net")  # the weights are broadcast
         state = self.comm.broadcast_bytes(state.SerializeToString() if self.root else None)
         snapshots.restore(self.solver, state)

@@ -131,13 +131,13 @@ def googlenet(n):
         return n[name]
 
     def inception(module, bottom):
-        one, reduce3, three, reduce5, five, projection = INCEPTION[module]
+        size1, reduce3, size3, reduce5, size5, projection = INCEPTION[module]
         prefix = f"inception_{module}"
-        by_one = convolution(prefix, "1x1", bottom, one, kernel_size=1)
+        by_one = convolution(prefix, "1x1", bottom, size1, kernel_size=1)
         by_three = convolution(prefix, "3x3_reduce", bottom, reduce3, kernel_size=1)
-        by_three = convolution(prefix, "3x3", by_three, three, kernel_size=3, pad=1)
+        by_three = convolution(prefix, "3x3", by_three, size3, kernel_size=3, pad=1)
         by_five = convolution(prefix, "5x5_reduce", bottom, reduce5, kernel_size=1)
-        by_five = convolution(prefix, "5x5", by_five, five, kernel_size=5, pad=2)
+        by_five = convolution(prefix, "5x5", by_five, size5, kernel_size=5, pad=2)
         pooled = pooling(f"{prefix}/pool", bottom, stride=1, pad=1)
         pooled = convolution(prefix, "pool_proj", pooled, projection, kernel_size=1)
         n[f"{prefix}/output"] = L.Concat(by_one, by_three, by_five, pooled)
@@ -195,9 +195,9 @@ def resnet50(n):
         n[f"res{name}_relu"] = L.ReLU(bottom, in_place=True)
         return n[f"res{name}_relu"]
 
-    def block(name, bottom, width, stride, projected):
+    def block(name, bottom, width, stride, projection):
         shortcut = bottom
-        if projected:
+        if projection:
             shortcut = convolution(f"{name}_branch1", bottom, 4 * width, kernel_size=1, stride=stride)
         x = convolution(f"{name}_branch2a", bottom, width, kernel_size=1, stride=stride)
         x = convolution(f"{name}_branch2b", rectified(f"{name}_branch2a", x), width, kernel_size=3, pad=1)
@@ -220,7 +220,7 @@ def resnet50(n):
     for stage, width, blocks in [(2, 64, 3), (3, 128, 4), (4, 256, 6), (5, 512, 3)]:
         for k in range(blocks):
             stride = 2 if stage > 2 and k == 0 else 1
-            x = block(f"{stage}{'abcdef'[k]}", x, width, stride, projected=k == 0)
+            x = block(f"{stage}{'abcdef'[k]}", x, width, stride, projection=k == 0)
     n.pool5 = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)
     return [(MAIN, n.pool5, 1)]
 

@@ -8,17 +8,25 @@ power -1. So a first solver warms up, and the main one goes on from its snapshot
 """
 
 import math
+from collections import namedtuple
 
 HALVINGS = 10
+Solvers = namedtuple("Solvers", "warmup main")  # texts of warmup_solver.prototxt and solver.prototxt
 
 
-def solvers(name, rate, batch, iter_size, images, test_images, epochs, warmup_epochs):
-    """The texts of (warmup_solver.prototxt, solver.prototxt) for a train_val.prototxt.
+def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup_epochs):
+    """The Solvers of a train_val.prototxt.
 
-    rate    learning rate for each 256 images of a batch
-    batch   images of the net's batch, of which `iter_size` make one iteration's
+    Args:
+        name: how the snapshots are called.
+        rate: learning rate for each 256 images of a batch.
+        batch: images of the net's batch, of which `iter_size` make one iteration's.
+        images: of the training set.
+        test_images: of the test set.
+        epochs: passes over the training set, of which the first `warmup_epochs` have a rising learning rate.
 
-    ValueError where the warm-up would not end before the first halving.
+    Raises:
+        ValueError: the warm-up would not end before the first halving.
     """
     whole_batch = batch * iter_size
     base_lr = rate * whole_batch / 256
@@ -63,4 +71,4 @@ snapshot: {epoch}
     warm_up = "# Warm-up. Then: caffe train --solver solver.prototxt"
     after = "# After the warm-up: caffe train --solver solver.prototxt"
     resumed = f" --snapshot {name}_iter_{warmup}.solverstate\n"
-    return warm_up + resumed + same + first, after + resumed + same + main
+    return Solvers(warmup=warm_up + resumed + same + first, main=after + resumed + same + main)

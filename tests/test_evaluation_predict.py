@@ -10,6 +10,7 @@ from pictures import write_list, write_pictures
 
 from caffe_losses.__main__ import main
 from caffe_losses.data import Transform
+from caffe_losses.evaluation import Predictor
 
 NAMES = ["ant", "bee", "cat", "dog", "elk", "fox"]
 OPTIONS = {"new_height": 11, "new_width": 14, "crop_size": 8, "mean_value": [90, 100, 110], "scale": 0.02}
@@ -79,18 +80,18 @@ def paths_of(folder, count):
     return [str(folder / f"{k}.png") for k in range(count)]
 
 
-@pytest.mark.parametrize("loss, probability, given", [
+@pytest.mark.parametrize("loss, probability, is_given", [
     ("MultiLabelSoftmaxLoss", softmax, lambda p: np.argsort(np.argsort(-p)) < 5),
     ("SigmoidCrossEntropyLoss", sigmoid, lambda p: (p >= 0.5) | (p == p.max(axis=1, keepdims=True))),
 ])  # fmt: skip
-def test_probabilities_and_labels_are_those_of_net_and_transform(folder, loss, probability, given, capsys):
+def test_probabilities_and_labels_are_those_of_net_and_transform(folder, loss, probability, is_given, capsys):
     paths = paths_of(folder, 20)
     assert predict(folder, our_data(folder), loss, "--json", paths=paths) == 0
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    pictures = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     p = probability(scores(folder, paths))
-    assert [one["path"] for one in found] == paths
-    for one, row, chosen in zip(found, p, given(p)):
-        labels = one["labels"]
+    assert [picture["path"] for picture in pictures] == paths
+    for picture, row, chosen in zip(pictures, p, is_given(p)):
+        labels = picture["labels"]
         assert [label["index"] for label in labels] == [c for c in np.argsort(-row) if chosen[c]]
         assert [label["label"] for label in labels] == [NAMES[label["index"]] for label in labels]
         assert [label["probability"] for label in labels] == pytest.approx(
@@ -114,16 +115,16 @@ def test_caffes_own_data_layers_prepare_pictures_the_same(folder, kind, more, ca
 def test_color_order_is_the_data_layers(folder, color, capsys):
     path = str(folder / "0.png")
     assert predict(folder, our_data(folder, color=color), "MultiLabelSoftmaxLoss", "--json", paths=[path]) == 0
-    found = json.loads(capsys.readouterr().out)["labels"][0]["probability"]
-    assert found == pytest.approx(softmax(scores(folder, [path], color=color)).max(), rel=1e-4)
+    best = json.loads(capsys.readouterr().out)["labels"][0]["probability"]
+    assert best == pytest.approx(softmax(scores(folder, [path], color=color)).max(), rel=1e-4)
 
 
 def test_at_least_one_label_whatever_the_threshold(folder, capsys):
     paths = paths_of(folder, 5)
     arguments = ["--json", "--threshold", "0.999999"]
     assert predict(folder, our_data(folder), "MultiLabelSoftmaxLoss", *arguments, paths=paths) == 0
-    found = [json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines()]
-    assert [[label["index"] for label in labels] for labels in found] == [
+    answers = [json.loads(line)["labels"] for line in capsys.readouterr().out.splitlines()]
+    assert [[label["index"] for label in labels] for labels in answers] == [
         [c] for c in scores(folder, paths).argmax(axis=1)
     ]
 
@@ -133,9 +134,9 @@ def test_a_broken_picture_is_named_and_the_others_are_done(folder, capsys):
     good = paths_of(folder, 2)
     paths = [good[0], str(folder / "broken.png"), str(folder / "none.png"), good[1]]
     assert predict(folder, our_data(folder), "MultiLabelSoftmaxLoss", paths=paths) == 1
-    found = capsys.readouterr()
-    assert [line.split()[0] for line in found.out.splitlines()] == good
-    first, second = found.err.splitlines()
+    output = capsys.readouterr()
+    assert [line.split()[0] for line in output.out.splitlines()] == good
+    first, second = output.err.splitlines()
     assert "broken.png is no image" in first
     assert "none.png" in second
 
@@ -144,9 +145,9 @@ def test_pictures_of_another_size_than_the_first_are_named(folder, tmp_path, cap
     small, large = write_pictures(tmp_path, 1, height=8, width=8), str(folder / "0.png")
     data = our_data(folder).replace('"crop_size": 8, ', "").replace('"new_height": 11, "new_width": 14, ', "")
     assert predict(folder, data, "MultiLabelSoftmaxLoss", paths=[str(tmp_path / small[0]), large]) == 1
-    found = capsys.readouterr()
-    assert len(found.out.splitlines()) == 1
-    assert "0.png is 3 x 12 x 16 and others are 3 x 8 x 8; give --resize H,W" in found.err
+    output = capsys.readouterr()
+    assert len(output.out.splitlines()) == 1
+    assert "0.png is 3 x 12 x 16 and others are 3 x 8 x 8; give --resize H,W" in output.err
 
 
 @pytest.mark.parametrize("data, arguments, text", [
@@ -160,7 +161,24 @@ def test_refusals_are_one_line(folder, data, arguments, text, capsys, monkeypatc
     monkeypatch.chdir(folder)
     (folder / "two.txt").write_text("a\nb\n")
     assert predict(folder, data(folder), "MultiLabelSoftmaxLoss", *arguments, paths=["0.png"]) == 2
-    found = capsys.readouterr()
-    (line,) = found.err.splitlines()
+    output = capsys.readouterr()
+    (line,) = output.err.splitlines()
     assert text in line
-    assert not found.out
+    assert not output.out
+
+
+def test_a_prediction_has_probabilities_or_an_error(folder):
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "net.prototxt").write_text(our_data(folder) + SCORER + loss_layer("AsymmetricLoss", ["scores", "labels"]))
+    predictor = Predictor(str(folder / "net.prototxt"), str(folder / "net.caffemodel"))
+    paths = [*paths_of(folder, 20), str(folder / "broken.png")]
+    *good, broken = predictor.predict(paths)
+    assert [prediction.path for prediction in (*good, broken)] == paths
+    assert [prediction.error for prediction in good] == [None] * 20
+    np.testing.assert_allclose(
+        [prediction.probabilities for prediction in good], sigmoid(scores(folder, paths[:20])), rtol=1e-4, atol=1e-7
+    )
+    assert broken.probabilities is None
+    assert broken.error == f"{folder}/broken.png is no image that can be decoded, or not all of one"
+    best = predictor.labels(good[0].probabilities, top_k=1)
+    assert best == [(NAMES[best[0].index], good[0].probabilities.argmax(), good[0].probabilities.max())]

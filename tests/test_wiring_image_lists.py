@@ -7,7 +7,7 @@ import pytest
 from pictures import write_list
 
 from caffe_losses.__main__ import main
-from caffe_losses.wiring import read
+from caffe_losses.net.prototxt import read
 
 FC = 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 10 } }\n'
 LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
@@ -36,7 +36,7 @@ def wired_file(tmp_path, text, *options):
     (tmp_path / "old.prototxt").write_text(text)
     arguments = ["wire", "old.prototxt", "-o", "new.prototxt", "--loss", "MultiLabelSoftmaxLoss", "--check", *options]
     assert main(arguments) == 0
-    return read("new.prototxt")[0]
+    return read("new.prototxt").net
 
 
 @pytest.mark.parametrize("kind, said, expected", [

@@ -1,31 +1,31 @@
 """Adds layers that read label vectors, in step with the layers that read the images."""
 
-from .net import PHASES
+from ..net.make import copy_rules, layer
+from ..net.sources import BATCH_PARAMS, batch_param, batch_size
+from ..net.view import PHASES
 
-SIZES = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param"}
 
-
-def add_sources(wiring, heads, labels, sources):
-    """Have `labels` read from `sources` beside each data layer that made the heads' labels."""
-    old = {head.bottom[1] for head in heads}
-    others = {blob for layer in wiring.layers if not any(layer is head for head in heads) for blob in layer.bottom}
-    makers = [layer for layer in wiring.layers if labels in layer.top]
+def add_label_layers(wiring, losses, labels, sources):
+    """Have `labels` read from `sources` beside each data layer that made the losses' labels."""
+    old = {loss.bottom[1] for loss in losses}
+    others = {blob for blob in old | {labels} if wiring.is_taken(blob, besides=losses)}
+    makers = [maker for maker in wiring.layers if labels in maker.top]
     if makers and (labels not in old or labels in others):
         raise ValueError(f"layer {makers[0].name} makes {labels} already; give --labels another name, or no source")
-    for partner in label_makers(wiring, heads):
+    for partner in label_makers(wiring, losses):
         keep_in_step(wiring, partner)
         added = [label_layer(wiring, partner, labels, source_for(wiring, partner, sources))]
         for blob in old - others:
             if blob in partner.top:
                 added += drop_top(wiring, partner, blob, labels)
-        place = next(i for i, layer in enumerate(wiring.layers) if layer is partner) + 1
+        place = next(i for i, other in enumerate(wiring.layers) if other is partner) + 1
         wiring.layers[place:place] = added
 
 
-def label_makers(wiring, heads):
-    """The data layers that make the heads' labels."""
-    old = {head.bottom[1] for head in heads}
-    makers = [layer for layer in wiring.layers if not layer.bottom and old & set(layer.top)]
+def label_makers(wiring, losses):
+    """The data layers that make the losses' labels."""
+    old = {loss.bottom[1] for loss in losses}
+    makers = [maker for maker in wiring.layers if not maker.bottom and old & set(maker.top)]
     if not makers:
         raise ValueError(f"no data layer makes {', '.join(sorted(old))}; add a layer for the labels by hand")
     return makers
@@ -41,28 +41,29 @@ def source_for(wiring, partner, sources):
 
 
 def label_layer(wiring, partner, labels, source):
-    if partner.type not in SIZES:
+    if partner.type not in BATCH_PARAMS:
         raise ValueError(f"layer {partner.name} ({partner.type}) has no batch size to follow; add the labels by hand")
     hdf5 = source.endswith(".txt")
-    layer = type(partner)(name=labels, type="HDF5Data" if hdf5 else "Data", top=[labels])
-    layer.include.extend(partner.include)
-    layer.exclude.extend(partner.exclude)
-    read = layer.hdf5_data_param if hdf5 else layer.data_param
-    read.source, read.batch_size = source, getattr(partner, SIZES[partner.type]).batch_size
+    added = layer(name=labels, type="HDF5Data" if hdf5 else "Data", top=[labels])
+    copy_rules(partner, added)
+    param = batch_param(added)
+    param.source, param.batch_size = source, batch_size(partner)
     if not hdf5:
-        read.backend = read.LMDB
+        param.backend = param.LMDB
     wiring.tell(
-        layer, f"added ({layer.type}), {read.batch_size} at a time from {source}, in the order of {partner.name}"
+        added, f"added ({added.type}), {param.batch_size} at a time from {source}, in the order of {partner.name}"
     )
-    return layer
+    return added
 
 
 def keep_in_step(wiring, partner):
     """Images that are shuffled or skipped would get the labels of others."""
-    read = getattr(partner, SIZES.get(partner.type, "data_param"))
+    if partner.type not in BATCH_PARAMS:
+        return
+    param = batch_param(partner)
     for field in ("shuffle", "rand_skip"):
-        if field in read.DESCRIPTOR.fields_by_name and getattr(read, field):
-            read.ClearField(field)
+        if field in param.DESCRIPTOR.fields_by_name and getattr(param, field):
+            param.ClearField(field)
             wiring.tell(partner, f"{field} off, for labels to stay with their images; shuffle both sources instead")
 
 
@@ -74,8 +75,7 @@ def drop_top(wiring, partner, blob, labels):
         return []
     place = list(partner.top).index(blob)
     partner.top[place] = hidden = f"{blob}_single" if blob == labels else blob
-    silence = type(partner)(name=f"{hidden}_silence", type="Silence", bottom=[hidden])
-    silence.include.extend(partner.include)
-    silence.exclude.extend(partner.exclude)
+    silence = layer(name=f"{hidden}_silence", type="Silence", bottom=[hidden])
+    copy_rules(partner, silence)
     wiring.tell(partner, f"top {hidden} silenced")
     return [silence]

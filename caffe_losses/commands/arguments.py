@@ -1,0 +1,92 @@
+"""Arguments that several commands take, and what they are converted to."""
+
+import argparse
+import json
+
+from ..net import prototxt
+from ..wiring import check
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises a ValueError of one line where argparse would print the usage, and exit."""
+
+    def error(self, message):
+        raise ValueError(message[len("argument ") :] if message.startswith("argument ") else message)
+
+
+# Types
+
+
+def positive(text):
+    """A whole number >= 1."""
+    return whole(text, "a number >= 1")
+
+
+def size(text):
+    """(height, width) from "256,256"."""
+    numbers = tuple(whole(word, "H,W", text) for word in text.split(","))
+    return numbers if len(numbers) == 2 else refuse("H,W", text)
+
+
+def shape(text):
+    """("data", [1, 3, 224, 224]) from "data=1,3,224,224"; without a name, the first is None."""
+    top, _, numbers = text.rpartition("=")
+    return top or None, [whole(word, "[TOP=]N,C,H,W", text) for word in numbers.split(",")]
+
+
+def key_value(text):
+    """("gamma", 2) from "gamma=2", ("label_scale", "SUM") from "label_scale=SUM": a value is JSON, or a string."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        refuse("KEY=VALUE, each key once", text)
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+def whole(word, expected, text=None):
+    try:
+        number = int(word)
+    except ValueError:
+        number = 0
+    return number if number >= 1 else refuse(expected, text or word)
+
+
+def refuse(expected, text):
+    raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
+
+
+# Arguments of the commands that rewrite a net
+
+
+def add_rewriting(parser):
+    """What goes in and out."""
+    parser.add_argument("-o", "--output", metavar="OUT", required=True, help="prototxt to write")
+    parser.add_argument("--check", action="store_true", help="load the result in Caffe")
+    parser.add_argument(
+        "--shape",
+        metavar="[TOP=]N,C,H,W",
+        type=shape,
+        action="append",
+        default=[],
+        help="of data that does not tell its shape, as crop_size does; may be repeated",
+    )
+
+
+def finish(file, rewritten, options, shapes=None):
+    """Print what was changed; check the net if asked to, before anything is written."""
+    print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
+    if options.check:
+        print("\n".join(check(rewritten.net, shapes)))
+    prototxt.write(rewritten.net, options.output)
+    return 0
+
+
+# Arguments of the commands that run a trained net
+
+
+def add_trained_net(parser):
+    parser.add_argument("--model", metavar="NET", required=True, help="prototxt of the train_val")
+    parser.add_argument("--weights", metavar="W", required=True, help="its .caffemodel or .caffemodel.h5")
+    parser.add_argument("--classes", metavar="FILE", help="one class name a line (the data layer's, or numbers)")

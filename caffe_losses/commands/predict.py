@@ -1,0 +1,57 @@
+"""caffe-losses predict: labels of picture files."""
+
+import json
+import sys
+
+from ..evaluation import PROBABILITY, TOP_K, Predictor
+from ..net import prototxt
+from .arguments import add_trained_net, positive, size
+
+
+def add_parser(commands):
+    parser = commands.add_parser(
+        "predict",
+        help="labels of picture files, with probabilities",
+        description="Make the net for inference of a train_val, give it pictures as its data layer of the TEST phase "
+        "would, and print the labels it gives each, always one at least. Exit 1: a picture cannot be read, "
+        "all others are done; 2: the net, the weights or an argument is wrong.",
+    )
+    add_trained_net(parser)
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="a picture file")
+    parser.add_argument(
+        "--top-k", metavar="K", type=positive, help=f"at most the K best labels ({TOP_K}, of a softmax loss)"
+    )
+    parser.add_argument(
+        "--threshold",
+        metavar="P",
+        type=float,
+        help=f"only labels of at least this probability, and the best ({PROBABILITY}, of a sigmoid loss)",
+    )
+    parser.add_argument(
+        "--resize", metavar="H,W", type=size, help="first, as convert_imageset did it for an LMDB; the net then crops"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON, a line a picture")
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    prototxt.quiet()
+    predictor = Predictor(options.model, options.weights, classes=options.classes, resize=options.resize)
+    code = 0
+    for prediction in predictor.predict(options.images):
+        if prediction.error is None:
+            labels = predictor.labels(prediction.probabilities, threshold=options.threshold, top_k=options.top_k)
+            print((json_of if options.json else text_of)(prediction.path, labels), flush=True)
+        else:
+            print(f"caffe-losses: {prediction.error}", file=sys.stderr)
+            code = 1
+    return code
+
+
+def text_of(path, labels):
+    return f"{path}  " + "  ".join(f"{label.name} {label.probability:.3f}" for label in labels)
+
+
+def json_of(path, labels):
+    objects = [{"label": label.name, "index": label.index, "probability": label.probability} for label in labels]
+    return json.dumps({"path": path, "labels": objects})

@@ -1,0 +1,112 @@
+"""caffe-losses wire: a single-label train_val for several labels an image."""
+
+import os
+
+from .. import losses, metrics
+from ..data import lists
+from ..net import prototxt
+from ..options import checked
+from ..wiring import ImageLists, TestMetrics, wire
+from .arguments import add_rewriting, finish, key_value, positive, size
+
+
+def add_parser(commands):
+    parser = commands.add_parser(
+        "wire",
+        help="rewire a single-label train_val for several labels an image",
+        description="Replace the losses of a net, and what goes with them. Each change is printed. Exit 2, and "
+        "nothing written: the net is not understood, or an argument is wrong.",
+    )
+    parser.add_argument("net", help="prototxt of the net for training, also of an older Caffe")
+    parser.add_argument("--loss", required=True, choices=losses.__all__)
+    parser.add_argument(
+        "--param", metavar="KEY=VALUE", type=key_value, action="append", default=[], help="of the loss; may be repeated"
+    )
+    parser.add_argument("--num-classes", metavar="N", type=positive, help="resize and rename the layers of the scores")
+    parser.add_argument("--labels", metavar="TOP", help="the blob with the labels (as it is)")
+    parser.add_argument(
+        "--label-source",
+        metavar="SOURCE",
+        nargs="+",
+        help="read the labels from here, in TRAIN and in TEST: an LMDB, or a .txt list of HDF5 files",
+    )
+    parser.add_argument(
+        "--image-list",
+        metavar="LIST",
+        nargs="+",
+        help="read images and labels from lists, in TRAIN and in TEST, with MultiLabelImageData",
+    )
+    parser.add_argument(
+        "--classes", metavar="FILE", help="class names of the lists, one a line; tells --num-classes too"
+    )
+    parser.add_argument(
+        "--resize", metavar="H,W", type=size, help="resize the lists' images to this before they are cropped"
+    )
+    parser.add_argument(
+        "--metrics", metavar="NAME", nargs="+", help="measure in TEST, with MultiLabelMetrics: mAP, hit@1"
+    )
+    parser.add_argument(
+        "--test-images", metavar="N", type=positive, help="of the test set (for --metrics; of its list)"
+    )
+    parser.add_argument("--head", metavar="NAME", action="append", help="only this loss layer; may be repeated")
+    add_rewriting(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options):
+    check_arguments(options)
+    num_classes = options.num_classes
+    if options.classes:
+        num_classes = len(lists.read_classes(options.classes))
+        if options.num_classes not in (None, num_classes):
+            raise ValueError(f"--num-classes {options.num_classes}: {options.classes} has {num_classes} names")
+    file = prototxt.read(options.net)
+    rewritten = wire(
+        file.net,
+        options.loss,
+        options=dict(options.param),
+        num_classes=num_classes,
+        labels=options.labels,
+        sources=options.label_source,
+        heads=options.head,
+        image_lists=image_lists(options),
+        metrics=test_metrics(options),
+    )
+    return finish(file, rewritten, options, dict(options.shape))
+
+
+def check_arguments(options):
+    """Refuse arguments that do not go together."""
+    for name, sources in (("--label-source", options.label_source), ("--image-list", options.image_list)):
+        if len(sources or []) > 2:
+            raise ValueError(f"{name}: expected one or two, got {len(sources)}")
+    keys = [key for key, _ in options.param]
+    twice = [key for key in keys if keys.count(key) > 1]
+    if twice:
+        raise ValueError(f"--param: expected KEY=VALUE, each key once, got {twice[0]} twice")
+    if not options.image_list and (options.classes or options.resize):
+        raise ValueError("--classes and --resize are of lists; give --image-list TRAIN TEST")
+    if options.image_list and options.label_source:
+        raise ValueError("--image-list has the labels too; leave --label-source out")
+    if options.image_list and not (options.classes or options.num_classes):
+        raise ValueError("--image-list: expected the names of the classes with --classes FILE, or --num-classes N")
+
+
+def image_lists(options):
+    """The ImageLists of the arguments, or None."""
+    if not options.image_list:
+        return None
+    return ImageLists(options.image_list, options.classes or options.num_classes, options.resize)
+
+
+def test_metrics(options):
+    """The TestMetrics of the arguments, or None."""
+    if not options.metrics:
+        return None
+    checked("MultiLabelMetrics", metrics.OPTIONS[:1], {"metrics": options.metrics})
+    images = options.test_images
+    if images is None and options.image_list and os.path.exists(options.image_list[-1]):
+        images = len(lists.read(options.image_list[-1], options.classes and lists.read_classes(options.classes)))
+    if not images:
+        raise ValueError(f"--metrics: expected the images of the test set with --test-images N, got {images}")
+    return TestMetrics(options.metrics, images)

@@ -1,0 +1,43 @@
+"""Which templates there are, and what each net's authors trained it with."""
+
+from collections import namedtuple
+
+
+class Template(namedtuple("Template", "title channels size transform rate num_classes batch iter_size images tests")):
+    """A net's defaults.
+
+    title        its name in the prototxt
+    channels     of an image; `size` is its height and width after the crop
+    transform    options of the data layer's transform_param
+    rate         learning rate for each 256 images of a batch
+    num_classes  of the data set that its authors used, which has `images` to train and `tests` to test with
+    batch        images at a time, `iter_size` times in an iteration
+    """
+
+    __slots__ = ()
+
+
+IMAGENET = {"num_classes": 1000, "images": 1281167, "tests": 50000}
+SUBTRACTED = {"mean_value": [104, 117, 123]}  # of ImageNet, blue first
+SCALED = {"mean_value": [103.94, 116.78, 123.68], "scale": 0.017}
+COLOR = {"channels": 3, "size": 224, "batch": 32, "iter_size": 8, **IMAGENET}
+TEMPLATES = {
+    "lenet": Template(
+        title="LeNet", channels=1, size=28, transform={"scale": 1 / 256}, rate=0.01, num_classes=10, batch=64,
+        iter_size=4, images=60000, tests=10000
+    ),
+    "caffenet": Template(
+        title="CaffeNet", channels=3, size=227, transform=SUBTRACTED, rate=0.01, batch=64, iter_size=4, **IMAGENET
+    ),
+    "googlenet": Template(title="GoogLeNet", transform=SUBTRACTED, rate=0.01, **COLOR),
+    "resnet50": Template(title="ResNet-50", transform=SUBTRACTED, rate=0.1, **COLOR),
+    "mobilenet": Template(title="MobileNet", transform=SCALED, rate=0.1, **COLOR),
+}  # fmt: skip
+LOSSES = {"softmax": "MultiLabelSoftmaxLoss", "sigmoid": "SigmoidCrossEntropyLoss"}
+LABEL_FORMATS = "DENSE", "INDEX"
+METRICS = "mAP", "hit@1"
+DATA = {
+    "lmdb": "{phase}_images_lmdb and {phase}_labels_lmdb",
+    "lmdb-hdf5": "{phase}_images_lmdb, and the HDF5 files in the list {phase}_labels.txt",
+    "hdf5": "the HDF5 files in the list {phase}.txt, with data and labels",
+}

@@ -1,0 +1,123 @@
+"""The net for training and testing: data layers, the net, its losses, its metrics."""
+
+import json
+import math
+import os
+
+from ..data import lists
+from ..net.heads import main_heads, main_view
+from ..net.kinds import OURS
+from ..wiring import TestMetrics, metrics_layers
+from .known import LOSSES, TEMPLATES
+
+
+def train_val(
+    net, loss, *, data="lmdb", list_folder=None, label_format="DENSE", num_classes=None, batch=None, metrics=(),
+    test_images=None
+):  # fmt: skip
+    """The net for training and testing.
+
+    Args:
+        list_folder: a ListFolder to read from instead of `data`, or None.
+        metrics: names for MultiLabelMetrics, or none; `test_images` are measured.
+        The others are those of `template`.
+
+    Returns:
+        A caffe NetParameter.
+    """
+    import caffe
+
+    known = TEMPLATES[net]
+    batch = batch or known.batch
+    source = {"data": data, "list_folder": list_folder, "batch": batch, "label_format": label_format}
+    n = data_layers(known, phase=caffe.TRAIN, **source)
+    tests = data_layers(known, phase=caffe.TEST, **source).to_proto()
+    count = len(n.to_proto().layer)
+    for head, scores, weight in add_scores(n, net, loss, num_classes or known.num_classes):
+        # Without loss_weight, Caffe takes a Python layer for none that trains, and trains nothing.
+        n[f"{head}/loss" if head else "loss"] = caffe.layers.Python(
+            scores,
+            n.labels,
+            loss_weight=weight,
+            module=OURS,
+            layer=LOSSES[loss],
+            param_str=json.dumps({"label_format": label_format}),
+        )
+    layers = n.to_proto().layer
+    proto = caffe.proto.caffe_pb2.NetParameter(name=known.title, layer=[*layers[:count], *tests.layer, *layers[count:]])
+    if metrics:
+        (head,) = main_heads(main_view(proto))
+        proto.layer.extend(metrics_layers(head, TestMetrics(metrics, test_images or known.tests), batch))
+    return proto
+
+
+class ListFolder:
+    """The lists in a folder that `caffe-losses split` made."""
+
+    def __init__(self, folder):
+        self.folder = os.path.abspath(folder)
+        self.class_file = os.path.join(self.folder, "classes.txt")
+        self.classes = lists.read_classes(self.class_file)
+
+    def path(self, name):
+        """Of the list of that name, whatever its form."""
+        paths = [os.path.join(self.folder, name + ending) for ending in (".csv", ".jsonl", ".txt")]
+        return next((path for path in paths if os.path.exists(path)), paths[0])
+
+    def count(self, name):
+        return len(lists.read(self.path(name), self.classes))
+
+
+def data_layers(known, *, data, list_folder, batch, phase, label_format):
+    """A NetSpec with data and labels, of one phase."""
+    import caffe
+    from caffe import layers as L
+
+    include = {"phase": phase}
+    where = {caffe.TRAIN: "train", caffe.TEST: "test"}[phase]
+    lmdb = {"batch_size": batch, "backend": caffe.params.Data.LMDB, "include": include}
+    n = caffe.NetSpec()
+    if list_folder:
+        options = image_options(known, list_folder.path(where), list_folder.class_file, batch, label_format)
+        if phase == caffe.TRAIN:
+            options.update(shuffle=True, mirror=known.channels == 3)
+        n.data, n.labels = L.Python(
+            ntop=2, module=OURS, layer="MultiLabelImageData", param_str=json.dumps(options), include=include
+        )
+        return n
+    if data == "hdf5":
+        n.data, n.labels = L.HDF5Data(ntop=2, source=f"{where}.txt", batch_size=batch, include=include)
+        return n
+    transform = dict(known.transform, crop_size=known.size, mirror=phase == caffe.TRAIN and known.channels == 3)
+    n.data = L.Data(source=f"{where}_images_lmdb", transform_param=transform, **lmdb)
+    if data == "lmdb":
+        n.labels = L.Data(source=f"{where}_labels_lmdb", **lmdb)
+    else:
+        n.labels = L.HDF5Data(source=f"{where}_labels.txt", batch_size=batch, include=include)
+    return n
+
+
+def image_options(known, source, classes, batch, label_format):
+    """The options of MultiLabelImageData: images of 256 x 256 before the crop, as their authors had them."""
+    gray, side = known.channels == 1, known.size if known.channels == 1 else 256
+    options = {"source": source, "classes": classes, "batch_size": batch}
+    options.update(label_format=label_format, new_height=side, new_width=side, crop_size=known.size)
+    options.update(known.transform)
+    return dict(options, color="GRAY") if gray else options
+
+
+def add_scores(n, net, loss, num_classes):
+    """Add the net and its scores; returns (head, scores, loss_weight) for each head."""
+    from . import nets
+
+    heads = getattr(nets, net)(n)
+    bias = first_bias(loss, num_classes)
+    return [(head, nets.add_scores(n, head, x, num_classes, bias), weight) for head, x, weight in heads]
+
+
+def first_bias(loss, num_classes):
+    """The bias that gives each class a probability of 1 / num_classes: for a softmax, any.
+
+    Sigmoids that start at 1/2 have the gradient of num_classes / 2 wrong labels (Lin et al., 2017).
+    """
+    return -math.log(max(1, num_classes - 1)) if loss == "sigmoid" else 0.0

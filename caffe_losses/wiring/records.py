@@ -1,0 +1,27 @@
+"""What wiring takes and gives."""
+
+from collections import namedtuple
+
+
+class Rewritten(namedtuple("Rewritten", "net lines")):
+    """A NetParameter, and what was changed in it, a line each."""
+
+    __slots__ = ()
+
+
+class ImageLists(namedtuple("ImageLists", "sources classes resize")):
+    """Lists of images to read from.
+
+    sources  the list for TRAIN and the list for TEST; or only that for TRAIN
+    classes  the file of class names, or how many classes there are
+    resize   (height, width) that images are resized to before a crop; None: what ImageData says, or nothing
+    """
+
+    __slots__ = ()
+
+
+class TestMetrics(namedtuple("TestMetrics", "names images")):
+    """What MultiLabelMetrics is to measure in TEST: metrics' names, and the number of test images."""
+
+    __slots__ = ()
+    __test__ = False  # for pytest, which takes classes of such a name for tests

@@ -1,0 +1,60 @@
+"""Gives a net another number of classes."""
+
+from ..net.kinds import LEARNED, kind
+
+# They pass the classes on as they are, without weights of their own for each.
+TRANSPARENT = "AbsVal", "Dropout", "ELU", "Flatten", "Pooling", "Power", "ReLU", "Sigmoid", "Softmax", "TanH"
+
+
+def resize(wiring, view, loss, num_classes, resized):
+    """Give the layer that makes a loss's scores num_classes outputs and a new name, which is added to `resized`."""
+    scorer = scorer_of(view, loss)
+    if scorer.name in resized:
+        return
+    param = size_param(scorer)
+    if param.num_output == num_classes:
+        resized.add(scorer.name)
+        wiring.tell(scorer, f"has {num_classes} outputs already, so that pretrained weights load into it")
+        return
+    if scorer.type == "Convolution" and num_classes % param.group:
+        raise ValueError(f"layer {scorer.name} has {param.group} groups, which do not divide {num_classes}")
+    if any(weights.name for weights in scorer.param):
+        raise ValueError(f"layer {scorer.name} shares its weights by name with others; resize it by hand")
+    old, new = scorer.name, free_name(wiring, f"{scorer.name}_{num_classes}")
+    wiring.tell(scorer, f"{param.num_output} -> {num_classes} outputs")
+    wiring.tell(scorer, f"renamed {new}: pretrained weights pass it by, and it trains from scratch")
+    if scorer.param and not any(weights.lr_mult for weights in scorer.param):
+        wiring.tell(scorer, "its lr_mult is 0, so that it does not train")
+    for layer in wiring.layers:
+        if layer.name == old:
+            layer.name, size_param(layer).num_output = new, num_classes
+    resized.add(new)
+
+
+def size_param(scorer):
+    return scorer.inner_product_param if scorer.type == "InnerProduct" else scorer.convolution_param
+
+
+def free_name(wiring, name):
+    while any(layer.name == name for layer in wiring.layers):
+        name += "_"
+    return name
+
+
+def scorer_of(view, loss):
+    """The last layer with weights below a loss. ValueError if its outputs are not the classes."""
+    maker = view.maker(loss, loss.bottom[0])
+    while maker.type not in ("InnerProduct", "Convolution"):
+        if maker.type not in TRANSPARENT:
+            raise ValueError(
+                f"layer {loss.name}: its scores come through {maker.name} ({kind(maker)}), so that it is not clear "
+                "what to resize; do it by hand and leave --num-classes out"
+            )
+        maker = view.maker(maker, maker.bottom[0])
+    for taker in view.takers(maker, maker.top[0]):
+        if taker.type in LEARNED:
+            raise ValueError(
+                f"layer {maker.name} feeds {taker.name} ({kind(taker)}) too, whose weights depend on its size; "
+                "resize both by hand and leave --num-classes out"
+            )
+    return maker

@@ -1,0 +1,92 @@
+"""Each loss with its scores and labels."""
+
+import pytest
+from nets import loss_layer
+from rewiring import DATA, FC, layer, parsed, view_of
+
+from caffe_losses.net import heads
+
+
+def head_of(loss):
+    view = view_of(DATA + FC + loss)
+    return heads.head_of(view, view.layers[-1])
+
+
+def test_every_head_of_caffes():
+    for kind, activation in [
+        ("SoftmaxWithLoss", "Softmax"),
+        ("SigmoidCrossEntropyLoss", "Sigmoid"),
+        ("HingeLoss", None),
+    ]:
+        head = head_of(layer("loss", kind, "fc label", "loss"))
+        assert (head.scores, head.labels, head.activation) == ("fc", "label", activation)
+        assert not head.probabilities
+        assert head.options == {}
+
+
+@pytest.mark.parametrize("bottoms", ["fc label", "label fc"])
+def test_euclidean_loss_has_labels_on_either_side(bottoms):
+    head = head_of(layer("loss", "EuclideanLoss", bottoms, "loss"))
+    assert (head.scores, head.labels) == ("fc", "label")
+
+
+@pytest.mark.parametrize("loss, activation, probabilities", [
+    ("MultiLabelSoftmaxLoss", "Softmax", False),
+    ("AsymmetricLoss", "Sigmoid", False),
+    ("MultiLabelLogisticLoss", "Softmax", True),
+    ("BinaryCrossEntropyLoss", "Sigmoid", True),
+])  # fmt: skip
+def test_every_head_of_ours(loss, activation, probabilities):
+    head = head_of(loss_layer(loss, ["fc", "label"], param={"ignore_label": 3}))
+    assert (head.scores, head.labels) == ("fc", "label")
+    assert (head.activation, head.probabilities) == (activation, probabilities)
+    assert head.options == {"ignore_label": 3}
+
+
+def test_options_of_caffes_losses_are_in_our_terms():
+    said = "softmax_param { axis: 2 } loss_param { ignore_label: 255 normalization: FULL }"
+    head = head_of(layer("loss", "SoftmaxWithLoss", "fc label", "loss", said))
+    assert head.options == {"axis": 2, "ignore_label": 255, "normalization": "FULL"}
+    assert head.axis == 2
+    with pytest.raises(ValueError, match=r"^layer loss \(Softmax\w+\) has its classes on axis 2; expected axis 1$"):
+        _ = head.label_options
+    head = head_of(layer("loss", "SoftmaxWithLoss", "fc label", "loss", "loss_param { normalize: true }"))
+    assert head.options == {"normalization": "VALID"}
+
+
+def test_label_options_are_what_reads_labels_the_same():
+    index = head_of(layer("loss", "SoftmaxWithLoss", "fc label", "loss", "loss_param { ignore_label: 9 }"))
+    assert index.label_options == {"label_format": "INDEX", "ignore_label": 9}
+    dense = head_of(layer("loss", "SigmoidCrossEntropyLoss", "fc label", "loss"))
+    assert dense.label_options == {}
+    ours = head_of(loss_layer("MultiLabelSoftmaxLoss", ["fc", "label"], param={"label_format": "INDEX", "axis": -1}))
+    assert ours.label_options == {"label_format": "INDEX"}
+    view = view_of(DATA + FC + loss_layer("SigmoidFocalLoss", ["fc", "label"], param={"ignore_label": -1}))
+    assert heads.label_options(view, "label") == {"ignore_label": -1}
+    assert heads.label_options(view, "data") == {}
+
+
+SECOND = FC.replace('"fc"', '"other"') + layer("second", "HingeLoss", "other label", "second")
+FIRST = layer("loss", "SoftmaxWithLoss", "fc label", "loss")
+
+
+def test_the_main_head_is_the_heaviest():
+    light = SECOND.replace('top: "second"', 'top: "second" loss_weight: 0.3')
+    view = view_of(DATA + FC + FIRST + light)
+    assert [head.layer.name for head in heads.main_heads(view)] == ["loss"]
+    assert heads.main_head(view, "net.prototxt").layer.name == "loss"
+    assert [head.scores for head in heads.main_heads(view, ["second"])] == ["other"]
+    with pytest.raises(ValueError, match=r"^expected a loss layer, got --head third; the net has loss, second$"):
+        heads.main_heads(view, ["third"])
+    with pytest.raises(ValueError, match=r"^net.prototxt has losses of the same loss_weight, loss, second, so that it"):
+        heads.main_head(view_of(DATA + FC + FIRST + SECOND), "net.prototxt")
+
+
+def test_the_main_view_is_of_test_or_else_of_train():
+    assert heads.main_view(parsed(DATA + FC + FIRST)).phase == "TEST"
+    train_only = parsed(DATA + FC + FIRST.replace('top: "loss"', 'top: "loss" include { phase: TRAIN }'))
+    assert heads.main_view(train_only).phase == "TRAIN"
+    with pytest.raises(ValueError, match=r"^net.prototxt has no loss in the TEST phase; give a train_val with"):
+        heads.view_for_testing(train_only, "net.prototxt")
+    with pytest.raises(ValueError, match=r"^the net has no loss, so that it is not clear what its scores are"):
+        heads.main_view(parsed(DATA + FC))
