@@ -11,6 +11,8 @@ import pytest
 from documents import PAGES, ROOT, block_id, blocks
 from nets import fill, input_layer, net
 
+import caffe_losses
+from caffe_losses import losses
 from caffe_losses.data import lists
 
 SHAPES = {
@@ -39,6 +41,13 @@ def test_each_code_block_is_of_a_language_that_is_run(page):
 @pytest.mark.parametrize("page", PAGES)
 def test_no_line_of_prose_is_over_120_characters(page):
     assert not [line for line in documents.prose(page).splitlines() if len(line) > 120 and not line.startswith("|")]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_inline_code_and_links_are_on_one_line(page):
+    for line in documents.prose(page).splitlines():
+        assert line.count("`") % 2 == 0, line
+        assert line.startswith("|") or line.count("[") == line.count("]"), line
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -83,13 +92,20 @@ def test_each_command_has_a_table():
     assert {table.values[0] for table in command_tables()} == names
 
 
+def test_each_loss_has_its_section_and_each_function_is_there():
+    assert re.findall(r"^### (\w+Loss)$", documents.prose("docs/losses.md"), re.MULTILINE) == losses.__all__
+    functions = re.findall(r"`(\w+_loss)\(", documents.prose("docs/losses.md"))
+    assert len(functions) == len(losses.__all__)
+    assert all(callable(getattr(caffe_losses, name)) for name in functions)
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_what_stands_in_inline_code_exists(page):
     for span in documents.spans(page):
         words = span.split()
         if words[0] in ("make", "caffe-losses"):
             documents.check_command(words)
-        elif re.fullmatch(r"(caffe_losses|docs|tests|docker|prototxt|examples|benchmarks|\.ci)/[\w/.-]*", span):
+        elif re.fullmatch(r"(caffe_losses|docs|tests|docker|prototxt|examples|benchmarks)/[\w/.-]*", span):
             assert span == "tests/test_X.py" or (ROOT / span).exists(), span
 
 
