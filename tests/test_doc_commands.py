@@ -23,12 +23,12 @@ NOT_RUN = {
     ("CONTRIBUTING.md", "make "): "builds Caffe, and runs the tests and the benchmark, for minutes",
     ("docs/testing.md", "make test"): "is this run",
     ("docs/testing.md", ".venv/bin/pytest"): "is a part of this run",
-    ("docs/testing.md", ".venv/bin/python docs/tables.py"): "writes into the checkout; run above with --check",
-    ("docs/caffe-and-docker.md", "docker/install-caffe"): "builds Caffe; make has built the one of this run by it",
     (
-        "docs/caffe-and-docker.md",
-        "pip install .",
-    ): "changes the environment of this run; the test above checks the extras",
+        "docs/testing.md",
+        ".venv/bin/python docs/tables.py",
+    ): "writes into the checkout; test_docs.py runs it with --check",
+    ("docs/caffe-and-docker.md", "docker/install-caffe"): "builds Caffe; make has built the one of this run by it",
+    ("docs/caffe-and-docker.md", "pip install ."): "changes this environment; its extras are checked above",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses -f"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker run --rm --user"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses:"): "needs a container engine; test_docker.py checks it",
@@ -43,7 +43,7 @@ RUN = {}
 
 
 def runs(page, start):
-    """Registers a function of a block of this page, to be called with the block, a new folder and the whole walk."""
+    """Registers what runs a block of this page: a function of its text, a new folder and the fixtures."""
 
     def register(function):
         RUN[page, start] = function
@@ -54,7 +54,7 @@ def runs(page, start):
 
 def key_of(block):
     keys = [key for key in (*NOT_RUN, *RUN) if key[0] == block.page and block.text.startswith(key[1])]
-    return max(keys, key=len) if keys else None
+    return max(keys, key=lambda key: len(key[1]), default=None)
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=block_id)

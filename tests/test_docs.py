@@ -151,8 +151,9 @@ def test_losses_train(block):
 
 
 def pairs():
-    found = losses_of("docs/coming-from-another-layer.md")
-    return [(found[k], found[k + 1]) for k in range(len(found) - 1) if 'type: "Python"' not in found[k].text]
+    """A block of a layer of Caffe's, and the one after it."""
+    page = losses_of("docs/coming-from-another-layer.md")
+    return [(old, new) for old, new in zip(page, page[1:]) if 'type: "Python"' not in old.text]
 
 
 @pytest.mark.parametrize("old, new", pairs(), ids=block_id)
