@@ -16,7 +16,7 @@ def wrong_indices(labels, ignore_label, classes):
 
 
 def repeated_indices(labels, ignore_label):
-    """Which indices (N, K, ...) are given again in a later column of their row. Padding and ignored ones do not count."""
+    """Which indices (N, K, ...) stand in a later column of their row, too. Padding and ignored ones do not count."""
     later = np.arange(labels.shape[1])[:, None, None] > np.arange(labels.shape[1])[:, None]
     repeated = ((labels[:, :, None] == labels[:, None]) & later).any(axis=1) & (labels != -1)
     return repeated if ignore_label is None else repeated & (labels != ignore_label)

@@ -24,8 +24,8 @@ ARGUMENTS = set(re.findall(r"^ARG (\w+)", DOCKERFILE, re.MULTILINE))
 
 
 def builds():
-    """The options of each `docker build` in the README."""
-    return re.findall(r"^docker build (.*)$", read("README.md"), re.MULTILINE)
+    """The options of each `docker build` in the documents."""
+    return re.findall(r"^docker build (.*)$", read("docs/caffe-and-docker.md"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -35,7 +35,7 @@ def test_scripts_are_executable_and_their_syntax_is_right(name):
     assert subprocess.call(["bash", "-n", path]) == 0
 
 
-def test_the_readme_builds_what_the_dockerfile_has():
+def test_the_documents_build_what_the_dockerfile_has():
     assert builds()
     for options in builds():
         assert re.search(r"-f (\S+)", options).group(1) == "docker/Dockerfile"
