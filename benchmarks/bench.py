@@ -25,6 +25,8 @@ SWEPT = [*CHECKED, "softmax PyTorch 1", "softmax PyTorch 2", "sigmoid PyTorch 1"
 # One thread for each library; PyTorch's are set call by call, and must not spin for a core that others use.
 ENVIRONMENT = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 ENVIRONMENT.update({"OMP_WAIT_POLICY": "passive", "GLOG_minloglevel": "2"})
+# Large pages for all, as numpy asks for its own arrays: Caffe's and PyTorch's memory comes from malloc.
+ENVIRONMENT["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"
 TURN = 0.003  # seconds: what is short is called many times in its turn
 
 

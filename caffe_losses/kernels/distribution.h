@@ -142,7 +142,7 @@ FUNCTION double forward_row(int loss, int general, const Problem *p, const real 
   for (int at = 0; at < n; at += BLOCK < most - at || at >= most ? BLOCK : most - at) {
     int whole = at < most, size = !whole ? LANES : most - at < BLOCK ? most - at : BLOCK;
     PREFETCH(scores + n + at, size, 0); /* of the next row, whose largest score is wanted next */
-    PREFETCH(labels + at + BLOCK, size, 0);
+    PREFETCH(labels + at + AHEAD, size, 0);
     add_line(loss, general, p, whole ? scores + at : rest.scores, whole ? labels + at : rest.labels,
              whole ? weights + at : rest.weights, size, n - at, largest, &sums, result);
   }
@@ -159,9 +159,9 @@ FUNCTION void backward_row(int loss, int general, const Problem *p, const real *
   }
   for (int at = 0; at < most; at += BLOCK) {
     int size = most - at < BLOCK ? most - at : BLOCK;
-    PREFETCH(scores + at + BLOCK, size, 0);
-    PREFETCH(labels + at + BLOCK, size, 0);
-    PREFETCH(out + at + BLOCK, size, 1);
+    PREFETCH(scores + at + AHEAD, size, 0);
+    PREFETCH(labels + at + AHEAD, size, 0);
+    PREFETCH(out + at + AHEAD, size, 1);
     slope_line(loss, general, p, scores + at, labels + at, p->class_weight + (general ? at : 0), size, number, rows, share,
                out + at);
   }

@@ -127,9 +127,9 @@ static double of_run(const Problem *p, Run run, int64_t n, Result *result) {
   for (int64_t start = 0; start < n; start += BLOCK) {
     Run block = moved(run, start);
     int size = n - start < BLOCK ? (int)(n - start) : BLOCK, most = size / LANES * LANES;
-    PREFETCH(block.scores + BLOCK, size, 0);
-    PREFETCH(block.labels + BLOCK, size, 0);
-    if (backward) PREFETCH(block.slopes + BLOCK, size, 1);
+    PREFETCH(block.scores + AHEAD, size, 0);
+    PREFETCH(block.labels + AHEAD, size, 0);
+    if (backward) PREFETCH(block.slopes + AHEAD, size, 1);
     if (unweighted) block.weights = ones;
     if (unweighted_positives) block.pos_weights = ones;
     int mode = p->general ? GENERAL : p->loss == CROSS_ENTROPY || any_positive(block.labels, size) ? PLAIN : ALL_0;

@@ -6,6 +6,7 @@
 
 #define LANES 16 /* what is computed at once; arrays that are shorter are padded, so that each score meets the same code */
 #define BLOCK 256
+#define AHEAD 256 /* so many scores ahead of need */
 #define WIDE 256  /* at most so many rows side by side in forward, and in backward */
 #define WIDEST 2048
 #define NEVER (-2.0)
@@ -28,31 +29,39 @@ typedef struct {
   int32_t bad_label, bad_score;
 } Result;
 
-/* The class of an index, or `classes` for what is none: such labels are counted in a row of their own, without a branch. */
-FUNCTION int64_t class_of(const Problem *p, real label) {
-  int none = !(label >= 0 && label < (real)p->classes) || (p->ignores && label == (real)p->ignore_label);
-  return (int64_t)(none ? (real)p->classes : label);
+/* Whether a label is one of the classes; else it is padding, ignored or wrong. */
+FUNCTION int is_class(const Problem *p, real label) {
+  return (label >= 0) & (label < (real)p->classes) & !((p->ignores != 0) & (label == (real)p->ignore_label));
+}
+
+/* The classes of one index of each of `lanes` rows; `classes` for what is none: it is counted there, without a branch. */
+static void classes_of(const Problem *p, const real *labels, int lanes, int32_t *classes, Result *result) {
+  const Problem local = *p;
+  const real none = (real)p->classes, allowed = p->ignores ? (real)p->ignore_label : -1;
+  int bad_label = 0;
+#pragma omp simd reduction(| : bad_label)
+  for (int i = 0; i < lanes; ++i) {
+    real label = labels[i], label_or_none = is_class(&local, label) ? label : none;
+    int32_t c = (int32_t)label_or_none;
+    classes[i] = c;
+    bad_label |= ((label_or_none != label) & (label != -1) & (label != allowed)) | (label_or_none != (real)c);
+  }
+  result->bad_label |= bad_label;
 }
 
 /* Labels of `lanes` neighbouring rows from their class indices: how often each class is given, at to[class * lanes].
  * A row of nothing but ignored indices gets the label NEVER for each class: it is ignored whole. */
 static void read_indices(const Problem *p, const real *labels, int64_t step, int lanes, real *to, Result *result) {
-  int bad_label = 0;
-  for (int64_t k = 0; k < p->slots; ++k)
-    for (int i = 0; i < lanes; ++i) {
-      real label = labels[k * step + i];
-      int64_t c = class_of(p, label);
-      int none = c == p->classes, allowed = label == -1 || (p->ignores && label == (real)p->ignore_label);
-      to[c * lanes + i] += 1;
-      bad_label |= (none & !allowed) | (!none & (label != (real)c));
-    }
-  result->bad_label |= bad_label;
+  int32_t classes[WIDEST];
+  for (int64_t k = 0; k < p->slots; ++k) {
+    classes_of(p, labels + k * step, lanes, classes, result);
+    for (int i = 0; i < lanes; ++i) to[(int64_t)classes[i] * lanes + i] += 1;
+  }
   for (int i = 0; p->ignores && i < lanes; ++i) {
     int positive = 0, ignored = 0;
     for (int64_t k = 0; k < p->slots; ++k) {
-      real label = labels[k * step + i];
-      positive |= class_of(p, label) != p->classes;
-      ignored |= label == (real)p->ignore_label;
+      positive |= is_class(p, labels[k * step + i]);
+      ignored |= labels[k * step + i] == (real)p->ignore_label;
     }
     if (ignored && !positive)
       for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = (real)NEVER;
@@ -68,7 +77,9 @@ static void forget_indices(const Problem *p, const real *labels, int64_t step, i
     if (to[i] == (real)NEVER)
       for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = 0;
   for (int64_t k = 0; k < p->slots; ++k)
-    for (int i = 0; i < lanes; ++i) to[class_of(p, labels[k * step + i]) * lanes + i] = 0;
+    for (int i = 0; i < lanes; ++i)
+      if (is_class(p, labels[k * step + i])) to[(int64_t)labels[k * step + i] * lanes + i] = 0;
+  for (int i = 0; i < lanes; ++i) to[p->classes * lanes + i] = 0;
 }
 
 /* Asks the memory for numbers that are wanted soon; what lies past the end of an array does no harm. */

@@ -93,6 +93,8 @@ class Loss:
         if weights is not None and size(weights) != self.rows:
             self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
         self.check_class_lists()
+        sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
+        self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
         self.compiled = self.compile(weights is not None)
         self.shapes = (scores, labels, weights)
 
@@ -257,10 +259,11 @@ class Loss:
 
     def divisor(self, valid):
         """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
-        if _mean_over_ranks and self.normalization == "VALID" and self.ignore_label is not None:
+        if self.normalization != "VALID":
+            return self.fixed_divisor
+        if _mean_over_ranks and self.ignore_label is not None:
             return float(_mean_over_ranks(valid) or 1)
-        of = {"FULL": self.units(), "VALID": valid, "BATCH_SIZE": self.batch_size(), "NONE": 1}
-        return float(max(1, of[self.normalization]))
+        return float(max(1, valid))
 
     # What may be wrong with labels, weights and scores
 
