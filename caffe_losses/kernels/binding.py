@@ -8,9 +8,7 @@ import numpy as np
 
 from . import build
 
-# As in losses.h and problem.h
-NAMES = ("cross_entropy", "focal", "asymmetric", "binary", "softmax", "logistic")
-LANES = 16
+LANES = 16  # as in problem.h, like the structures
 
 
 class Options(ctypes.Structure):
@@ -59,6 +57,11 @@ def load():
     return None
 
 
+def names():
+    """The losses that are compiled, in the order of their numbers."""
+    return ctypes.string_at(library().names).decode().lower().split()
+
+
 def level():
     """The best instruction set that this machine has and the library was compiled for: v4, v3 or base; or numpy.
 
@@ -100,7 +103,7 @@ def rows_at_once(classes, index):
 class Kernel:
     """One loss, by its name in C, on arrays of one shape and type. Arrays have to be contiguous, and of that type.
 
-    name     of NAMES
+    name     as in losses.h
     dtype    float32 or float64
     options  of the struct Options; what is left out is 0
     fields   of the struct Problem; class_weight and pos_weight are arrays, or None
@@ -116,7 +119,7 @@ class Kernel:
         self._backward.argtypes, self._backward.restype = (pointer,) * 4 + (ctypes.c_double, pointer), None
         self.kept = [np.zeros(row, dtype), np.zeros(scratch, dtype), fields["class_weight"], fields["pos_weight"]]
         row, scratch, *weights = (None if array is None else array.ctypes.data for array in self.kept)
-        fields = dict(fields, loss=NAMES.index(name), options=Options(**options), row=row, scratch=scratch)
+        fields = dict(fields, loss=names().index(name), options=Options(**options), row=row, scratch=scratch)
         fields["class_weight"], fields["pos_weight"] = weights
         self._problem, self._result = Problem(**fields), Result()
         self._problem_address, self._result_address = ctypes.addressof(self._problem), ctypes.addressof(self._result)

@@ -59,7 +59,7 @@ def objects(folder):
     failed = {name for name, process in started.items() if process.returncode}
     needed = failed & {"processor", *(f"_{kind}_base" for kind in TYPES)}
     if needed:
-        raise OSError(f"the compiler failed: {said[sorted(needed)[0]].strip()}")
+        raise OSError(f"the compiler failed: {first_error(said[sorted(needed)[0]])}")
     return [os.path.join(folder, name + ".o") for name in started if name not in failed]
 
 
@@ -72,7 +72,12 @@ def link(parts, library):
     process = run([*shlex.split(os.environ.get("CFLAGS", "")), "-shared", *parts, "-lm", "-o", library])
     said = process.communicate()[0]
     if process.returncode:
-        raise OSError(f"the linker failed: {said.strip()}")
+        raise OSError(f"the linker failed: {first_error(said)}")
+
+
+def first_error(said):
+    lines = said.strip().splitlines() or ["no reason given"]
+    return next((line for line in lines if "error" in line), lines[0])
 
 
 def run(arguments):

@@ -32,7 +32,7 @@ FUNCTION double finish(int general, const Problem *p, Sums sums, real largest, r
 /* What a class adds to the sums of its row. Nothing is chosen in double: gcc 12 loses sums of such a choice. */
 FUNCTION void add(int loss, int general, int out, real s, real y, real weight, real largest, double *z, double *sum_y,
                   double *weighted_y, double *weights, double *weighted_yx, double *weighted_x, int *positive, int *kept) {
-  real x = loss == SOFTMAX ? softmax_log(s, largest) : logistic_log(s);
+  real x = log_of(loss, s, largest);
   real label = out ? 0 : y, x_of_positive = label == 0 || (general && weight == 0) ? 0 : x;
   if (loss == SOFTMAX) {
     real e = out ? 0 : exponential(x);
@@ -53,10 +53,6 @@ FUNCTION void add(int loss, int general, int out, real s, real y, real weight, r
 }
 
 FUNCTION int is_probability(real s) { return s >= (real)-1e-4 && s <= (real)1.0001; }
-
-FUNCTION real slope(int loss, real s, real largest, real ratio, real t) {
-  return loss == SOFTMAX ? softmax_slope(s, largest, ratio, t) : logistic_slope(s, t);
-}
 
 /* One row, its classes in a line: n of them, a multiple of LANES, of which the last may be padding */
 
@@ -109,7 +105,7 @@ FUNCTION void slope_line(int loss, int general, const Problem *p, const real *sc
 #pragma omp simd
   for (int c = 0; c < n; ++c) {
     real y = labels[c], t = general ? weights[c] * (keep * y + uniform) : y;
-    real of_score = share * slope(loss, scores[c], largest, ratio, t);
+    real of_score = share * slope_of(loss, scores[c], largest, ratio, t);
     slopes[c] = general && ignores && y == ignore_label ? 0 : of_score;
   }
 }
@@ -240,7 +236,7 @@ FUNCTION void backward_rows(int loss, int general, const Problem *p, const real 
     for (int i = 0; i < n; ++i) {
       real t = general ? weight * (keep * y[i] + uniform[i]) : y[i];
       int zero = share[i] == 0 || (general && ignores && y[i] == ignore_label);
-      real of_score = share[i] * slope(loss, s[i], largest[i], ratio[i], t);
+      real of_score = share[i] * slope_of(loss, s[i], largest[i], ratio[i], t);
       slopes[i] = zero ? 0 : of_score;
     }
   }

@@ -63,24 +63,23 @@ FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem
 
 typedef double Piece(const Problem *, Run, int, int, Result *);
 
-#define PIECE(loss, whole, mode, backward)                                                                        \
+/* The pieces of each loss, compiled for each mode, and with gammas that are small whole numbers or not. */
+#define PIECE(loss, whole, mode, backward)                                                                                \
   static double piece_##loss##_##whole##_##mode##_##backward(const Problem *p, Run run, int n, int end, Result *result) { \
-    return piece(loss, whole, mode, backward, p, run, n, end, result);                                                   \
+    return piece(loss, whole, mode, backward, p, run, n, end, result);                                                    \
   }
-#define PIECES(loss, whole)                                                                     \
-  PIECE(loss, whole, ALL_0, 0) PIECE(loss, whole, PLAIN, 0) PIECE(loss, whole, GENERAL, 0)      \
-  PIECE(loss, whole, ALL_0, 1) PIECE(loss, whole, PLAIN, 1) PIECE(loss, whole, GENERAL, 1)
-#define NAMES(loss, whole)                                                                                     \
-  {{piece_##loss##_##whole##_ALL_0_0, piece_##loss##_##whole##_PLAIN_0, piece_##loss##_##whole##_GENERAL_0},   \
-   {piece_##loss##_##whole##_ALL_0_1, piece_##loss##_##whole##_PLAIN_1, piece_##loss##_##whole##_GENERAL_1}}
+#define PIECES_OF_MODE(loss, mode) \
+  PIECE(loss, 0, mode, 0) PIECE(loss, 0, mode, 1) PIECE(loss, 1, mode, 0) PIECE(loss, 1, mode, 1)
+#define PIECES(loss, ...) PIECES_OF_MODE(loss, ALL_0) PIECES_OF_MODE(loss, PLAIN) PIECES_OF_MODE(loss, GENERAL)
+#define MODES_OF(loss, whole, backward) \
+  {piece_##loss##_##whole##_ALL_0_##backward, piece_##loss##_##whole##_PLAIN_##backward, piece_##loss##_##whole##_GENERAL_##backward}
+#define PIECES_OF(loss, ...) \
+  {{MODES_OF(loss, 0, 0), MODES_OF(loss, 0, 1)}, {MODES_OF(loss, 1, 0), MODES_OF(loss, 1, 1)}},
 
-PIECES(CROSS_ENTROPY, 1) PIECES(FOCAL, 0) PIECES(FOCAL, 1) PIECES(ASYMMETRIC, 0) PIECES(ASYMMETRIC, 1) PIECES(BINARY, 1)
+INDEPENDENT_LOSSES(PIECES)
 
 /* by loss, whether gammas are whole, backward and mode */
-static Piece *const pieces[4][2][2][3] = {{NAMES(CROSS_ENTROPY, 1), NAMES(CROSS_ENTROPY, 1)},
-                                          {NAMES(FOCAL, 0), NAMES(FOCAL, 1)},
-                                          {NAMES(ASYMMETRIC, 0), NAMES(ASYMMETRIC, 1)},
-                                          {NAMES(BINARY, 1), NAMES(BINARY, 1)}};
+static Piece *const pieces[][2][2][3] = {INDEPENDENT_LOSSES(PIECES_OF)};
 
 FUNCTION int small_and_whole(double gamma) { return gamma == 0 || (gamma <= 7 && gamma == (double)(int)gamma); }
 

@@ -92,30 +92,62 @@ FUNCTION Cost binary_0(real p) { return mirrored(minus_log(1 - p)); }
 FUNCTION Cost binary_1(real p) { return minus_log(p); }
 
 /* MultiLabelSoftmaxLoss, with x = s - max s, Z = sum e^x and W = sum t:  W log Z - sum t x,  W / Z e^x - t */
-FUNCTION real softmax_log(real s, real max) { return s - max; }
-FUNCTION real softmax_slope(real s, real max, real w_over_z, real t) { return w_over_z * exponential(s - max) - t; }
+FUNCTION real softmax_log(real s, real largest) { return s - largest; }
+FUNCTION real softmax_slope(real s, real largest, real w_over_z, real t) {
+  return w_over_z * exponential(s - largest) - t;
+}
 
 /* MultiLabelLogisticLoss, of probabilities: -sum t log max(p, 1e-20),  -t / p unless it is clamped */
 FUNCTION real logistic_log(real p) { return -minus_log(p).loss; }
 FUNCTION real logistic_slope(real p, real t) { return t * minus_log(p).slope; }
 
-/* The losses of independent labels by name, of the label 0 and of the label 1. */
-enum { CROSS_ENTROPY, FOCAL, ASYMMETRIC, BINARY, SOFTMAX, LOGISTIC };
+/* The losses of independent labels: name, cost of a label 0, cost of a label 1. */
+#define INDEPENDENT_LOSSES(LOSS)                                             \
+  LOSS(CROSS_ENTROPY, cross_entropy_0(s), cross_entropy_1(s))                \
+  LOSS(FOCAL, focal_0(s, o, whole), focal_1(s, o, whole))                    \
+  LOSS(ASYMMETRIC, asymmetric_0(s, o, whole), focal_1(s, o, whole))          \
+  LOSS(BINARY, binary_0(s), binary_1(s))
 
+/* The losses of a distribution: name, logarithm that the targets weigh, slope. */
+#define DISTRIBUTION_LOSSES(LOSS)                                                                       \
+  LOSS(SOFTMAX, softmax_log(s, largest), softmax_slope(s, largest, w_over_z, t))                        \
+  LOSS(LOGISTIC, logistic_log(s), logistic_slope(s, t))
+
+#define NUMBER_OF(name, ...) name,
+enum { INDEPENDENT_LOSSES(NUMBER_OF) DISTRIBUTION_LOSSES(NUMBER_OF) };
+
+#define COST_0(name, cost_0, cost_1) case name: return cost_0;
+#define COST_1(name, cost_0, cost_1) case name: return cost_1;
+#define LOG(name, log, slope) case name: return log;
+#define SLOPE(name, log, slope) case name: return slope;
+
+/* `whole`: both gammas are one of 0, 1, ... 7. */
 FUNCTION Cost of_label_0(int loss, real s, const Options *o, int whole) {
+  (void)o, (void)whole;
   switch (loss) {
-    case CROSS_ENTROPY: return cross_entropy_0(s);
-    case FOCAL: return focal_0(s, o, whole);
-    case ASYMMETRIC: return asymmetric_0(s, o, whole);
-    default: return binary_0(s);
+    INDEPENDENT_LOSSES(COST_0)
+    default: return cross_entropy_0(s);
   }
 }
 
 FUNCTION Cost of_label_1(int loss, real s, const Options *o, int whole) {
+  (void)o, (void)whole;
   switch (loss) {
-    case CROSS_ENTROPY: return cross_entropy_1(s);
-    case FOCAL:
-    case ASYMMETRIC: return focal_1(s, o, whole);
-    default: return binary_1(s);
+    INDEPENDENT_LOSSES(COST_1)
+    default: return cross_entropy_1(s);
+  }
+}
+
+FUNCTION real log_of(int loss, real s, real largest) {
+  switch (loss) {
+    DISTRIBUTION_LOSSES(LOG)
+    default: return softmax_log(s, largest);
+  }
+}
+
+FUNCTION real slope_of(int loss, real s, real largest, real w_over_z, real t) {
+  switch (loss) {
+    DISTRIBUTION_LOSSES(SLOPE)
+    default: return softmax_slope(s, largest, w_over_z, t);
   }
 }

@@ -1,4 +1,7 @@
-/* Which instruction sets this machine has, of those that kernels.c may be compiled for; and what it was compiled from. */
+/* Which instruction sets this machine has, of those that kernels.c may be compiled for; the losses' names, in order; and
+ * what all was compiled from. */
+#include "losses.h"
+
 #if defined(__x86_64__) && defined(__GNUC__)
 int has_v3(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 int has_v4(void) {
@@ -9,5 +12,8 @@ int has_v4(void) {
 int has_v3(void) { return 0; }
 int has_v4(void) { return 0; }
 #endif
+
+#define NAME(name, ...) #name " "
+const char names[] = INDEPENDENT_LOSSES(NAME) DISTRIBUTION_LOSSES(NAME);
 
 const char sources[] = SOURCES;
