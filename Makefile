@@ -11,7 +11,7 @@
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make bench-parallel  times training on several ranks, on two hosts too: as root
-# make lint       ruff
+# make lint       ruff, and the types of what the package offers
 # make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp docker/*.cmake)
 run := .venv/bin/
@@ -88,6 +88,7 @@ bench-parallel: all .venv/mpi-installed
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
+	$(run)mypy
 
 docker-check:
 	docker/prove

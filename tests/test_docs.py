@@ -123,6 +123,16 @@ def losses_of(page=None):
     return [block for block in blocks("protobuf", page) if not around(block)]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def hinge(tmp_path_factory):
+    """The module that docs/adding-a-loss.md tells to write, where Caffe finds it."""
+    folder = tmp_path_factory.mktemp("own")
+    (folder / "hinge.py").write_text(blocks("python", "docs/adding-a-loss.md")[0].text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        yield
+
+
 def run_block(block):
     """(loss, gradient) of a block's layer, on scores and labels of a fixed seed."""
     bottoms = sorted(set(re.findall('bottom: "(.*?)"', block.text)))

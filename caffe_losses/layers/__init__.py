@@ -5,41 +5,15 @@ layer {
   python_param { module: "caffe_losses.layers" layer: "MultiLabelSoftmaxLoss"
                  param_str: '{"label_scale": "COUNT"}' }
 }
+
+Each loss of `caffe_losses.losses` has its layer here, under its own name. `layer_of` makes one of a loss of your own.
 """
 
 from .. import losses
 from .data import MultiLabelImageData
-from .loss import LossLayer
+from .loss import LossLayer, layer_of
 from .metrics import MultiLabelMetrics
 
-__all__ = [*losses.__all__, "MultiLabelImageData", "MultiLabelMetrics"]
+globals().update({name: layer_of(getattr(losses, name)) for name in losses.__all__})
 
-
-class MultiLabelSoftmaxLoss(LossLayer):
-    __doc__ = losses.MultiLabelSoftmaxLoss.__doc__
-    loss_type = losses.MultiLabelSoftmaxLoss
-
-
-class SigmoidCrossEntropyLoss(LossLayer):
-    __doc__ = losses.SigmoidCrossEntropyLoss.__doc__
-    loss_type = losses.SigmoidCrossEntropyLoss
-
-
-class SigmoidFocalLoss(LossLayer):
-    __doc__ = losses.SigmoidFocalLoss.__doc__
-    loss_type = losses.SigmoidFocalLoss
-
-
-class AsymmetricLoss(LossLayer):
-    __doc__ = losses.AsymmetricLoss.__doc__
-    loss_type = losses.AsymmetricLoss
-
-
-class MultiLabelLogisticLoss(LossLayer):
-    __doc__ = losses.MultiLabelLogisticLoss.__doc__
-    loss_type = losses.MultiLabelLogisticLoss
-
-
-class BinaryCrossEntropyLoss(LossLayer):
-    __doc__ = losses.BinaryCrossEntropyLoss.__doc__
-    loss_type = losses.BinaryCrossEntropyLoss
+__all__ = [*losses.__all__, "LossLayer", "MultiLabelImageData", "MultiLabelMetrics", "layer_of"]

@@ -32,6 +32,7 @@ class AsymmetricLoss(SigmoidLoss):
     """
 
     options = SigmoidLoss.options + (GAMMA_POS, GAMMA_NEG, CLIP)
+    summary = "like focal, with a γ for each kind of label, and a margin for t = 0"
     kernel = "asymmetric"
 
     def negative(self, scores):

@@ -7,16 +7,23 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 (outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
 """
 
+import inspect
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Optional, Tuple
 
 import numpy as np
 
 from .. import kernels
 from ..labels import repeated_indices, size, wrong_dense, wrong_indices
-from ..options import checked
+from ..options import Option, checked
+from . import describe
 from .options import LIMIT
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _mean_over_ranks = None
 
 
@@ -48,16 +55,31 @@ class Loss:
     `kernel`, and else the formula.
     """
 
-    options = ()
-    label_limit = LIMIT
-    has_probabilities = True
-    activation = None  # the Caffe layer that makes probabilities of the scores, if they are not probabilities
-    kernel = None
+    options: Tuple[Option, ...] = ()
+    label_limit: float = LIMIT
+    has_probabilities: bool = True
+    activation: Optional[str] = None  # the Caffe layer that makes probabilities of the scores, if they are none
+    kernel: Optional[str] = None
+    summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
+    scores_are: str = "scores"
 
-    def __init__(self, **given):
-        vars(self).update(checked(self.name(), self.options, given))
+    def __init__(self, **options):
+        vars(self).update(checked(self.name(), self.options, options))
         self.shapes = self.dtype = None
         self.calls = threading.Lock()
+
+    def __init_subclass__(cls, **kwargs):
+        """Signature and docstring of a subclass show its options."""
+        super().__init_subclass__(**kwargs)
+        if "__init__" not in vars(cls):
+
+            def __init__(self, **options):
+                super(cls, self).__init__(**options)
+
+            __init__.__signature__ = describe.signature(cls, SELF)
+            cls.__init__ = __init__
+        if cls.summary and vars(cls).get("__doc__"):
+            cls._about, cls.__doc__ = cls.__doc__, describe.class_docstring(cls)
 
     @classmethod
     def name(cls):
@@ -66,7 +88,9 @@ class Loss:
     def refuse(self, text, *values):
         raise ValueError(f"{self.name()}: {text.format(*values)}")
 
-    def __call__(self, scores, labels, weights=None):
+    def __call__(
+        self, scores: "ArrayLike", labels: "ArrayLike", weights: "Optional[ArrayLike]" = None
+    ) -> Tuple[float, np.ndarray]:
         scores, labels = np.asarray(scores), np.asarray(labels)
         if scores.dtype not in (np.float32, np.float64):
             scores = scores.astype(np.float64)

@@ -42,6 +42,7 @@ class SigmoidFocalLoss(SigmoidLoss):
     """
 
     options = SigmoidLoss.options + (GAMMA, ALPHA)
+    summary = "Σ -α (1 - p)^γ log p for t = 1, and mirrored for t = 0"
     kernel = "focal"
 
     def alphas(self):

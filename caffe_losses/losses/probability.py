@@ -18,6 +18,7 @@ class OfProbabilities:
     """Mixed in: refuses what is no probability, except where it is ignored."""
 
     has_probabilities = False
+    scores_are = "probabilities"
     ignored_score = 0.5
 
     def check_scores(self):
@@ -42,6 +43,7 @@ class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):
     """
 
     of_scores = "MultiLabelSoftmaxLoss"
+    summary = "-(1/M) Σ y log p, for nets that end in Softmax already"
     kernel = "logistic"
 
     def of_targets(self, scores, targets):
@@ -61,6 +63,7 @@ class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
     """
 
     of_scores = "SigmoidCrossEntropyLoss"
+    summary = "-Σ t log p + (1 - t) log(1 - p), for nets that end in Sigmoid already"
     kernel = "binary"
 
     def negative(self, scores):

@@ -1,8 +1,11 @@
 """Sigmoid cross-entropy, and what losses of independent yes-or-no labels share."""
 
+from typing import Tuple
+
 import numpy as np
 
 from ..labels import size
+from ..options import Option
 from .base import Loss
 from .options import (
     AXIS,
@@ -25,7 +28,7 @@ class BinaryLoss(Loss):
     SigmoidCrossEntropyLoss; an ignored label drops one score. Scores (N,) are taken as (N, 1).
     """
 
-    options = (
+    options: Tuple[Option, ...] = (
         AXIS,
         LABEL_FORMAT,
         LABEL_SMOOTHING,
@@ -90,8 +93,11 @@ class SigmoidCrossEntropyLoss(SigmoidLoss):
     With pos_weight q: q t log(1 + exp(-s)) + (1 - t) log(1 + exp(s)). The same numbers as Caffe's
     C++ layer of this name, but ignore_label is compared exactly: C++ truncates the label first, so
     that an ignore_label of 0 drops every soft label below 1. The second top is sigmoid(scores).
+
+    Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.2.
     """
 
+    summary = "Σ max(s, 0) - s t + log(1 + e^-&#124;s&#124;)"
     kernel = "cross_entropy"
 
     def negative(self, scores):

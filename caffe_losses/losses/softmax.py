@@ -1,7 +1,10 @@
 """The softmax loss of scores, and what losses of a distribution share."""
 
+from typing import Tuple
+
 import numpy as np
 
+from ..options import Option
 from .base import Loss
 from .options import (
     AXIS,
@@ -26,7 +29,7 @@ class DistributionLoss(Loss):
     A subclass says in `of_targets` what it makes of scores and T.
     """
 
-    options = (
+    options: Tuple[Option, ...] = (
         AXIS,
         LABEL_FORMAT,
         LABEL_SCALE,
@@ -75,6 +78,7 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
     Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018, arXiv 1805.00932.
     """
 
+    summary = "-(1/M) Σ y log softmax(s), over the M labels of the row"
     activation = "Softmax"
     kernel = "softmax"
 

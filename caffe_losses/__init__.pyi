@@ -1,0 +1,191 @@
+# Written by docs/tables.py from the options of the losses; do not edit.
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import losses as losses
+from .losses.base import Loss
+
+__version__: str
+
+def predict_labels(
+    scores: ArrayLike,
+    threshold: ArrayLike | None = None,
+    top_k: int | None = None,
+    at_least_one: bool = True,
+    axis: int = 1,
+) -> NDArray[np.bool_]: ...
+
+class MultiLabelSoftmaxLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    ) -> None: ...
+
+class SigmoidCrossEntropyLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    ) -> None: ...
+
+class SigmoidFocalLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+        gamma: float = 2.0,
+        alpha: float | None = 0.25,
+    ) -> None: ...
+
+class AsymmetricLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+        gamma_pos: float = 0.0,
+        gamma_neg: float = 4.0,
+        clip: float = 0.05,
+    ) -> None: ...
+
+class MultiLabelLogisticLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    ) -> None: ...
+
+class BinaryCrossEntropyLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    ) -> None: ...
+
+def multi_label_softmax_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+) -> tuple[float, NDArray[Any]]: ...
+
+def sigmoid_cross_entropy_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+) -> tuple[float, NDArray[Any]]: ...
+
+def sigmoid_focal_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    gamma: float = 2.0,
+    alpha: float | None = 0.25,
+) -> tuple[float, NDArray[Any]]: ...
+
+def asymmetric_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    gamma_pos: float = 0.0,
+    gamma_neg: float = 4.0,
+    clip: float = 0.05,
+) -> tuple[float, NDArray[Any]]: ...
+
+def multi_label_logistic_loss(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+) -> tuple[float, NDArray[Any]]: ...
+
+def binary_cross_entropy_loss(
+    probabilities: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+) -> tuple[float, NDArray[Any]]: ...
