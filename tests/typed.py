@@ -1,0 +1,15 @@
+"""What a type checker has to accept, and to refuse: `make lint` reads this. An ignore that is not needed is an error."""
+
+import numpy as np
+
+import caffe_losses
+
+scores = np.zeros((2, 3))
+loss, gradient = caffe_losses.asymmetric_loss(scores, scores, clip=0.1)
+number: float = loss
+array: np.ndarray = gradient
+caffe_losses.MultiLabelSoftmaxLoss(label_scale="SUM")(scores, [[1, 0, 0], [0, 1, 0]])
+caffe_losses.binary_cross_entropy_loss(probabilities=scores, labels=scores, class_weight=[1, 2, 3])
+caffe_losses.multi_label_softmax_loss(scores, scores, None, 1)  # type: ignore[call-arg]
+caffe_losses.multi_label_softmax_loss(scores, scores, label_scale="AMOUNT")  # type: ignore[arg-type]
+caffe_losses.SigmoidFocalLoss(clip=0.1)  # type: ignore[call-arg]
