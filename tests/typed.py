@@ -1,4 +1,4 @@
-"""What a type checker has to accept, and to refuse: `make lint` reads this. An ignore that is not needed is an error."""
+"""What a type checker has to accept, and to refuse. `make lint` reads this: an ignore without need is an error."""
 
 import numpy as np
 
