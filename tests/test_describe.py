@@ -28,7 +28,7 @@ def test_signatures_show_the_options(function, loss):
 @each
 def test_docstrings_are_in_the_form_of_the_field(function, loss):
     text = inspect.getdoc(function)
-    first = list(inspect.signature(function).parameters)[0]
+    first = next(iter(inspect.signature(function).parameters))
     for part in ("loss = ", "d loss / d ", f"\nArgs:\n    {first}: (N, C, ...)", "\n    labels: DENSE: ", "\nReturns:\n",
                  "\nRaises:\n    ValueError: ", "\nReferences:\n    "):  # fmt: skip
         assert part in text

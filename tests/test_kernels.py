@@ -182,7 +182,7 @@ def test_the_structures_are_those_of_the_sources():
 
 def run(code, **environment):
     return subprocess.run([sys.executable, "-W", "always", "-c", code], env=dict(os.environ, **environment),
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
 
 
 def test_what_is_said_without_kernels():
@@ -207,7 +207,7 @@ for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
 
 def test_compiling_without_a_compiler_says_so():
     failed = subprocess.run([sys.executable, "-m", "caffe_losses.kernels"], env=dict(os.environ, CC="/nowhere/cc"),
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
     assert failed.returncode == 1
     assert failed.stderr.startswith("caffe_losses: cannot compile the kernels: ")
     assert len(failed.stderr.splitlines()) == 1

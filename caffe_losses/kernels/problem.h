@@ -41,10 +41,12 @@ static void classes_of(const Problem *p, const real *labels, int lanes, int32_t 
   int bad_label = 0;
 #pragma omp simd reduction(| : bad_label)
   for (int i = 0; i < lanes; ++i) {
-    real label = labels[i], label_or_none = is_class(&local, label) ? label : none;
+    real label = labels[i];
+    int known = is_class(&local, label);
+    real label_or_none = known ? label : none;
     int32_t c = (int32_t)label_or_none;
     classes[i] = c;
-    bad_label |= ((label_or_none != label) & (label != -1) & (label != allowed)) | (label_or_none != (real)c);
+    bad_label |= (!known & (label != -1) & (label != allowed)) | (label_or_none != (real)c);
   }
   result->bad_label |= bad_label;
 }

@@ -193,14 +193,12 @@ class Loss:
         """(the summed loss, the units that are not ignored)"""
         total, valid, wrong = self.compiled.forward(*self.arrays)
         if wrong:
-            self.check_labels()
-            self.check_scores()
+            self.check_domain()
         return total, valid
 
     def by_formula(self):
         """The same, in float64, and the gradient of the sum."""
-        self.check_labels()
-        self.check_scores()
+        self.check_domain()
         scores, labels, weights = self.arrays
         labels, ignored = self.dense(labels.astype(np.float64))
         weights = 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner).astype(np.float64)
@@ -290,6 +288,11 @@ class Loss:
         return float(max(1, valid))
 
     # What may be wrong with labels, weights and scores
+
+    def check_domain(self):
+        with np.errstate(invalid="ignore"):  # numpy warned of a NaN once
+            self.check_labels()
+            self.check_scores()
 
     def check_scores(self):
         """Refuse scores that are not in the loss's domain; those that make it infinite are noticed by that."""
