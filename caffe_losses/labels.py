@@ -3,9 +3,12 @@
 import numpy as np
 
 
+ROUNDING = 1 + 1e-6  # a label may pass its limit by this: 255 x 0.00392157 in float32 is meant to be 1
+
+
 def wrong_dense(labels, ignore_label, limit):
     """Which dense labels are not in [0, limit]; a NaN is not."""
-    wrong = ~((labels >= 0) & (labels <= limit))
+    wrong = ~((labels >= 0) & (labels <= limit * ROUNDING))
     return wrong if ignore_label is None else wrong & (labels != ignore_label)
 
 
@@ -20,6 +23,21 @@ def repeated_indices(labels, ignore_label):
     later = np.arange(labels.shape[1])[:, None, None] > np.arange(labels.shape[1])[:, None]
     repeated = ((labels[:, :, None] == labels[:, None]) & later).any(axis=1) & (labels != -1)
     return repeated if ignore_label is None else repeated & (labels != ignore_label)
+
+
+def looks_dense(indices, classes):
+    """Whether INDEX labels, as many a row as classes, are all 0 or 1: classes 0 and 1 would be given again and again."""
+    return classes > 2 and indices.size > 0 and bool(((indices == 0) | (indices == 1)).all())
+
+
+def same_layout(shape, expected):
+    """Whether an array of this shape may stand for one of the other, in the same order.
+
+    Axes of length 1 do not count. All axes but the first may be joined into one, or all into one.
+    """
+    shape, expected = ([d for d in s if d != 1] for s in (shape, expected))
+    joined = [expected[:1] + [size(expected[1:])], [size(expected)]] if expected else []
+    return shape == expected or shape in joined
 
 
 def size(shape):

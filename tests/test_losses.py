@@ -368,3 +368,72 @@ def test_the_largest_weights_and_labels_leave_the_gradient_finite():
             labels = np.full((2, 3), min(limit, kind.label_limit), np.float32)
             found = kind(normalization="NONE", **options)(scores, labels, np.full(2, limit))
             assert np.isfinite(found[1]).all()
+
+
+LAYOUTS = [
+    ({}, (2, 10, 3, 5), (2, 3, 5, 10), None, r"scores \(2, 10, 3, 5\) and labels \(2, 3, 5, 10\) differ"),
+    ({}, (4, 6), (4, 3, 2), None, r"scores \(4, 6\) and labels \(4, 3, 2\) differ"),
+    ({"label_format": "INDEX"}, (2, 10, 3, 5), (2, 3, 5, 4), None, r"INDEX labels \(2, 3, 5, 4\) do not fit"),
+    ({}, (2, 10, 3, 5), (2, 10, 3, 5), (5, 3, 2), r"weights \(5, 3, 2\) for scores \(2, 10, 3, 5\)"),
+    ({}, (2, 10, 3, 5), (2, 10, 3, 5), (2, 5, 3), r"weights \(2, 5, 3\) for scores \(2, 10, 3, 5\)"),
+]
+
+
+@each_loss
+@pytest.mark.parametrize("options, scores, labels, weights, text", LAYOUTS, ids=lambda x: str(x)[:30])
+def test_arrays_of_another_layout_are_refused(loss, options, scores, labels, weights, text):
+    with pytest.raises(ValueError, match=text):
+        loss(**options)(np.full(scores, 0.5), np.zeros(labels), None if weights is None else np.ones(weights))
+
+
+@each_loss
+def test_joined_axes_and_axes_of_length_1_are_the_same_layout(loss):
+    random = np.random.RandomState(0)
+    scores, labels, weights = random.rand(2, 4, 3, 5), random.rand(2, 4, 3, 5) < 0.3, random.rand(2, 3, 5)
+    expected = loss()(scores, labels, weights)[0]
+    for shapes in [((2, 60), (2, 15)), ((120,), (30,)), ((2, 4, 1, 3, 5), (2, 1, 3, 5))]:
+        assert loss()(scores, labels.reshape(shapes[0]), weights.reshape(shapes[1]))[0] == expected
+
+
+@each_loss
+def test_dense_labels_as_indices_are_refused(loss):
+    scores, labels = np.full((4, 5), 0.5), np.eye(5)[:4]
+    with pytest.raises(ValueError, match=r"labels \(4, 5\) are a 0 or a 1 for each class; give label_format DENSE"):
+        loss(label_format="INDEX")(scores, labels)
+    loss(label_format="INDEX")(scores, np.where(labels == 1, 2, -1))
+
+
+@each_loss
+def test_a_label_that_passes_1_by_a_rounding_is_1(loss):
+    scores, labels = np.full((2, 3), 0.4, np.float32), np.zeros((2, 3), np.float32)
+    labels[:, 1] = np.float32(255) * np.float32(0.00392157)
+    assert labels.max() > 1
+    found, expected = loss()(scores, labels), loss()(scores, np.round(labels))
+    assert found[0] == pytest.approx(expected[0], rel=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-6, atol=1e-7)
+    if loss.label_limit == 1:
+        assert found[0] == expected[0]
+        with pytest.raises(ValueError, match=r"labels\[0, 1\] is 1\.001"):
+            loss()(scores, labels * 1.001)
+
+
+@each_loss
+def test_backward_without_its_forward_is_refused(loss):
+    scores, labels, out = np.full((2, 3), 0.5, np.float32), np.ones((2, 3), np.float32), np.empty((2, 3), np.float32)
+    layer = loss()
+    text = f"^{loss.name()}: backward has no forward that it belongs to; call forward first, of the same shapes$"
+    with pytest.raises(ValueError, match=text):
+        layer.backward(1.0, out)
+    layer.reshape(scores.shape, labels.shape)
+    with pytest.raises(ValueError, match=text):
+        layer.backward(1.0, out)
+    layer.forward(scores, labels)
+    layer.backward(1.0, out)
+    with pytest.raises(ValueError, match="nan"):
+        layer.forward(scores, labels * np.nan)
+    with pytest.raises(ValueError, match=text):
+        layer.backward(1.0, out)
+    layer.forward(scores, labels)
+    layer.reshape((4, 3), (4, 3))
+    with pytest.raises(ValueError, match=text):
+        layer.backward(1.0, np.empty((4, 3), np.float32))

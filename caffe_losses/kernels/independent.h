@@ -37,7 +37,8 @@ FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem
   for (int i = 0; i < n; ++i) {
     real s = scores[i], y = mode == ALL_0 ? 0 : labels[i];
     int out = mode == GENERAL && (i >= end || (ignores && y == ignore_label));
-    real t = mode == GENERAL ? keep * y + half : y;
+    real label = y > 1 ? 1 : y; /* by a rounding */
+    real t = mode == GENERAL ? keep * label + half : label;
     real pos_weight = mode == GENERAL ? run.pos_weight * run.pos_weights[i] : 1;
     real weight = mode == GENERAL ? run.weights[i] : 1;
     Cost cost = blended(loss, whole, mode, s, t, pos_weight, &o);

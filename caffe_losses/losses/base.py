@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Optional, Tuple
 import numpy as np
 
 from .. import kernels
-from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+from ..labels import ROUNDING, looks_dense, repeated_indices, same_layout, size, wrong_dense, wrong_indices
 from ..options import Option, checked
 from . import describe
 from .options import LIMIT
@@ -65,7 +65,7 @@ class Loss:
 
     def __init__(self, **options):
         vars(self).update(checked(self.name(), self.options, options))
-        self.shapes = self.dtype = None
+        self.shapes = self.dtype = self.normalizer = None
         self.calls = threading.Lock()
 
     def __init_subclass__(cls, **kwargs):
@@ -107,14 +107,16 @@ class Loss:
         """Check the shapes; does nothing while they stay as they are."""
         if (scores, labels, weights) == self.shapes and dtype == self.dtype:
             return
-        self.shapes, self.dtype = None, np.dtype(dtype)
+        self.shapes, self.dtype, self.normalizer = None, np.dtype(dtype), None
         self.largest = float(np.finfo(self.dtype).max)
         self.outer, self.classes, self.inner = self.canonical(scores)
         self.shape = self.outer, self.classes, self.inner
         self.rows = self.outer * self.inner
         self.batch = scores[0]
         self.slots = self.label_slots(scores, labels)
-        if weights is not None and size(weights) != self.rows:
+        rows = list(self.axes)
+        del rows[self.axis]
+        if weights is not None and (size(weights) != self.rows or not same_layout(weights, rows)):
             self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
         self.check_class_lists()
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
@@ -126,7 +128,7 @@ class Loss:
         """(outer, classes, inner) of the scores' shape."""
         if not -len(shape) <= self.axis < len(shape):
             self.refuse("axis {} for scores {}; give an axis that they have", self.axis, shape)
-        axis = self.axis % len(shape)
+        self.axes, axis = shape, self.axis % len(shape)
         if not shape[axis]:
             self.refuse("scores {} have no class on axis {}; give at least one", shape, axis)
         return size(shape[:axis]), shape[axis], size(shape[axis + 1 :])
@@ -135,15 +137,16 @@ class Loss:
         """How many labels a row has: the classes or, with INDEX, K."""
         if self.label_format == "INDEX":
             slots = size(labels) // max(1, self.rows)
-            other_batch = self.axis % len(scores) and labels[:1] != scores[:1]
-            if size(labels) != slots * self.rows or (self.rows and not slots) or other_batch:
+            expected = list(self.axes)
+            expected[self.axis] = slots
+            fits = same_layout(labels, expected) if self.rows else not size(labels)
+            if (self.rows and not slots) or not fits:
                 text = "scores {} and INDEX labels {} do not fit; give K class indices a row, padded with -1"
                 self.refuse(text, scores, labels)
             if self.dtype == np.float32 and self.classes > 2**24:
                 self.refuse("scores {}: float32 indices are whole only up to 2^24; give DENSE labels", scores)
             return slots
-        same = labels[:1] == scores[:1] or [d for d in labels if d != 1] == [d for d in scores if d != 1]
-        if size(scores) != size(labels) or not same:
+        if size(scores) != size(labels) or not same_layout(labels, scores):
             self.refuse("scores {} and labels {} differ; both need one value per class", scores, labels)
         return self.classes
 
@@ -166,10 +169,13 @@ class Loss:
 
         `probabilities`, an array of the scores' shape, is filled with them.
         """
+        self.normalizer = None  # no backward, if this is refused
         self.inputs = scores, labels, weights
         if weights is not None:
             self.check_weights(weights)
         self.arrays = [None if a is None else np.ascontiguousarray(a, self.dtype) for a in self.inputs]
+        if self.slots == self.classes and self.label_format == "INDEX" and looks_dense(labels, self.classes):
+            self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
         total, valid = self.by_kernel() if self.compiled else self.by_formula()
         self.normalizer = self.divisor(valid)
         loss = total / self.normalizer
@@ -182,6 +188,8 @@ class Loss:
 
     def backward(self, top_diff, out):
         """Write top_diff times the gradient of the last forward's loss into `out`, and return it."""
+        if self.normalizer is None:
+            self.refuse("backward has no forward that it belongs to; call forward first, of the same shapes")
         scale = top_diff / self.normalizer
         if self.compiled:
             self.compiled.backward(*self.arrays, scale, out)
@@ -247,7 +255,11 @@ class Loss:
         lanes, wide = kernels.rows_at_once(self.classes, index)
         fields = dict(zip(("outer", "classes", "inner", "slots"), (*self.shape, self.slots)))
         fields.update(
-            lanes=lanes, wide=wide, index=index, label_limit=self.label_limit, label_smoothing=self.label_smoothing
+            lanes=lanes,
+            wide=wide,
+            index=index,
+            label_limit=self.label_limit * ROUNDING,
+            label_smoothing=self.label_smoothing,
         )
         fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
         fields.update(self.kernel_fields(weighted))

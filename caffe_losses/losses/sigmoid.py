@@ -48,7 +48,7 @@ class BinaryLoss(Loss):
         raise NotImplementedError
 
     def formula(self, scores, labels, ignored):
-        t = (1 - self.label_smoothing) * labels + self.label_smoothing / 2
+        t = (1 - self.label_smoothing) * np.minimum(labels, 1) + self.label_smoothing / 2
         pos_weight, class_weight = (self.of_class(name, np.ones(1)) for name in ("pos_weight", "class_weight"))
         q = pos_weight.reshape(-1, 1) * t
         both = zip(self.negative(scores), self.positive(scores))
