@@ -2,7 +2,6 @@
 
 import numpy as np
 
-
 ROUNDING = 1 + 1e-6  # a label may pass its limit by this: 255 x 0.00392157 in float32 is meant to be 1
 
 
@@ -26,7 +25,7 @@ def repeated_indices(labels, ignore_label):
 
 
 def looks_dense(indices, classes):
-    """Whether INDEX labels, as many a row as classes, are all 0 or 1: classes 0 and 1 would be given again and again."""
+    """Whether INDEX labels, as many a row as classes, are all 0 or 1: two classes would be given again and again."""
     return classes > 2 and indices.size > 0 and bool(((indices == 0) | (indices == 1)).all())
 
 

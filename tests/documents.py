@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 from collections import namedtuple
+from importlib.util import find_spec
 from pathlib import Path
 
 import training
@@ -123,6 +124,8 @@ def check_command(words):
     elif name == "pip":
         extras = re.findall(r"[\w-]+", "".join(re.findall(r"\[(.*)\]", rest[-1])))
         assert all(f'"{extra}": [' in read("setup.py") for extra in extras), words
+    elif name == "python" and rest[:1] == ["-m"]:
+        assert find_spec(rest[1] + ".__main__"), words
     elif "/" in name:
         assert name.startswith(".venv/bin/") or os.access(ROOT / name, os.X_OK), words
         assert all((ROOT / word).exists() for word in rest if word.endswith(".py")), words

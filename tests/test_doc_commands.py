@@ -29,6 +29,10 @@ NOT_RUN = {
     ): "writes into the checkout; test_docs.py runs it with --check",
     ("docs/caffe-and-docker.md", "docker/install-caffe"): "builds Caffe; make has built the one of this run by it",
     ("docs/caffe-and-docker.md", "pip install ."): "changes this environment; its extras are checked above",
+    (
+        "docs/caffe-and-docker.md",
+        "python -m caffe_losses.kernels",
+    ): "changes this checkout; pip has compiled them",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses -f"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker run --rm --user"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses:"): "needs a container engine; test_docker.py checks it",

@@ -437,3 +437,22 @@ def test_backward_without_its_forward_is_refused(loss):
     layer.reshape((4, 3), (4, 3))
     with pytest.raises(ValueError, match=text):
         layer.backward(1.0, np.empty((4, 3), np.float32))
+
+
+@each_loss
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_score_of_nan_is_refused_wherever_it_is(loss, label):
+    """Found by fuzzing: the margin of AsymmetricLoss hid one, and its gradient was NaN."""
+    for width in (1, 20, 300):
+        scores, labels = np.full((1, width), 0.5, np.float32), np.full((1, width), label)
+        scores[0, -1] = np.nan
+        with pytest.raises(ValueError, match=rf"scores\[0, {width - 1}\] is nan"):
+            loss()(scores, labels)
+
+
+@each_loss
+def test_no_option_is_called_self(loss):
+    with pytest.raises(ValueError, match=r"got 'self'; remove it"):
+        loss(**{"self": 1})
+    with pytest.raises(TypeError, match=f"^{loss.name()}: expected options by name, got 1 without; give e.g. axis=1$"):
+        loss(1)

@@ -4,8 +4,10 @@ import caffe
 
 from ..data import Batches
 from ..options import parse
+from .loud import loud
 
 
+@loud
 class MultiLabelImageData(caffe.Layer):
     """Images and their labels from a list. Other processes decode and augment them ahead of need.
 

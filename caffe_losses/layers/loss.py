@@ -5,8 +5,10 @@ import warnings
 import caffe
 
 from ..options import parse
+from .loud import loud
 
 
+@loud
 class LossLayer(caffe.Layer):
     """A `caffe_losses.losses` class as a layer.
 

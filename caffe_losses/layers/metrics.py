@@ -5,6 +5,7 @@ import caffe
 from .. import metrics
 from ..net.passes import command_line, test_passes
 from ..options import REQUIRED, Option, at_least, checked, nullable, parse
+from .loud import loud
 
 PASS_OPTIONS = (
     Option("test_iter", REQUIRED, at_least(1), "Batches of a test pass. Give the test_iter of the solver."),
@@ -18,6 +19,7 @@ PASS_OPTIONS = (
 )
 
 
+@loud
 class MultiLabelMetrics(caffe.Layer):
     """`caffe_losses.metrics.MultiLabelMetrics` as a layer, for include { phase: TEST }.
 

@@ -63,7 +63,10 @@ class Loss:
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
     scores_are: str = "scores"
 
-    def __init__(self, **options):
+    def __init__(*only_self, **options):  # an option may not be called self, and is refused by name
+        self, *others = only_self
+        if others:
+            raise TypeError(f"{self.name()}: expected options by name, got {len(others)} without; give e.g. axis=1")
         vars(self).update(checked(self.name(), self.options, options))
         self.shapes = self.dtype = self.normalizer = None
         self.calls = threading.Lock()
@@ -73,8 +76,8 @@ class Loss:
         super().__init_subclass__(**kwargs)
         if "__init__" not in vars(cls):
 
-            def __init__(self, **options):
-                super(cls, self).__init__(**options)
+            def __init__(*only_self, **options):
+                super(cls, only_self[0]).__init__(*only_self[1:], **options)
 
             __init__.__signature__ = describe.signature(cls, SELF)
             cls.__init__ = __init__
@@ -214,7 +217,8 @@ class Loss:
             scores = np.where(ignored, self.ignored_score, scores.reshape(self.shape))
             loss, gradient = self.formula(scores, labels, ignored)
             self.gradient = np.where(ignored, 0, weights * gradient).astype(self.dtype)
-            return float((weights * loss).sum()), self.count_valid(ignored)
+            total = float((weights * loss).sum()) if np.isfinite(self.gradient).all() else np.nan
+            return total, self.count_valid(ignored)
 
     ignored_score = -np.inf  # one that adds nothing, neither to a sum of exponentials nor where the label is 0
 
