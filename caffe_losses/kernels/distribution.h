@@ -244,44 +244,62 @@ FUNCTION void backward_rows(int loss, int general, const Problem *p, const real 
 
 /* All rows */
 
-/* A row whose classes are a few numbers apart, too few for LANES rows side by side: as a line, and back. */
+typedef struct {
+  const real *weights; /* one a row, or null */
+  real *out;           /* null in forward */
+  real scale;
+  int64_t rows;
+  Result *result;
+} Call;
+
+FUNCTION void side_by_side(int loss, int general, const Problem *p, Tile tile, int done, Call call) {
+  real *number = p->row + tile.row;
+  if (call.out)
+    backward_rows(loss, general, p, tile.scores, tile.labels, tile.label_step, tile.lanes, number, call.rows, call.scale,
+                  call.out + tile.first);
+  else
+    call.result->loss += forward_rows(loss, general, p, tile.scores, tile.labels, tile.label_step,
+                                      call.weights ? call.weights + tile.row : 0, tile.lanes, done, number, call.rows, call.result);
+}
+
+FUNCTION void in_line(int loss, int general, const Problem *p, Tile tile, Call call) {
+  real *number = p->row + tile.row;
+  if (call.out) backward_row(loss, general, p, tile.scores, tile.labels, number, call.rows, call.scale, call.out + tile.first);
+  else
+    call.result->loss += forward_row(loss, general, p, tile.scores, tile.labels, call.weights ? call.weights[tile.row] : 1,
+                                     number, call.rows, call.result);
+}
+
 static const real *line_of(const real *from, int64_t classes, int64_t step, real *line) {
   for (int64_t c = 0; c < classes; ++c) line[c] = from[c * step];
   return line;
 }
 
+/* A row whose classes are a few numbers apart, too few for LANES rows side by side: as a line, and back. */
+FUNCTION void apart(int loss, int general, const Problem *p, Tile tile, Call call) {
+  const int64_t classes = p->classes, step = p->inner;
+  real *lines = p->scratch + (classes + 1) * step, *out = call.out ? call.out + tile.first : 0;
+  tile.scores = line_of(tile.scores, classes, step, lines);
+  if (!p->index) tile.labels = line_of(tile.labels, classes, step, lines + classes);
+  if (out) call.out = lines + 2 * classes - tile.first;
+  in_line(loss, general, p, tile, call);
+  for (int64_t c = 0; out && c < classes; ++c) out[c * step] = lines[2 * classes + c];
+}
+
 FUNCTION void distribution_of(int loss, int general, const Problem *p, const real *scores, const real *labels,
                               const real *weights, double scale, real *out, Result *result) {
-  const int64_t classes = p->classes, inner = p->inner, rows = p->outer * inner;
-  const int64_t most = out ? p->wide : p->lanes;
-  real *indices = p->scratch, *score_line = p->scratch + classes + 1, *other_line = score_line + classes;
+  const int64_t inner = p->inner;
+  const Call call = {weights, out, (real)scale, p->outer * inner, result};
+  const int most = inner < LANES ? 1 : out ? p->wide : p->lanes;
   for (int64_t o = 0; o < p->outer; ++o)
     for (int64_t at = 0, lanes; at < inner; at += lanes) {
-      lanes = inner < LANES ? 1 : inner - at >= most ? most : LANES;
-      const int64_t start = at + lanes <= inner ? at : inner - lanes, first = o * classes * inner + start, row = o * inner + start;
-      const real *s = scores + first, *given = labels + o * p->slots * inner + start, *y = given;
-      const real *w = weights ? weights + row : 0;
-      int64_t label_step = inner;
-      if (p->index) {
-        read_indices(p, given, inner, (int)lanes, indices, result);
-        y = indices;
-        label_step = lanes;
-      }
-      real *number = p->row + row;
-      if (lanes > 1) {
-        if (out) backward_rows(loss, general, p, s, y, label_step, (int)lanes, number, rows, (real)scale, out + first);
-        else result->loss += forward_rows(loss, general, p, s, y, label_step, w, (int)lanes, (int)(at - start), number, rows, result);
-      } else {
-        real *slopes = out && inner > 1 ? other_line : out + first;
-        if (inner > 1) s = line_of(s, classes, inner, score_line);
-        if (out && inner > 1 && !p->index) y = line_of(y, classes, inner, indices);
-        else if (inner > 1 && !p->index) y = line_of(y, classes, inner, other_line);
-        if (out) {
-          backward_row(loss, general, p, s, y, number, rows, (real)scale, slopes);
-          for (int64_t c = 0; inner > 1 && c < classes; ++c) out[first + c * inner] = slopes[c];
-        } else result->loss += forward_row(loss, general, p, s, y, w ? *w : 1, number, rows, result);
-      }
-      if (p->index) forget_indices(p, given, inner, (int)lanes, indices);
+      lanes = inner - at >= most ? most : LANES;
+      int64_t start = at + lanes <= inner ? at : inner - lanes; /* the last LANES rows, though some may be done already */
+      Tile tile = tile_at(p, o, start, (int)lanes, scores, labels, result);
+      if (lanes > 1) side_by_side(loss, general, p, tile, (int)(at - start), call);
+      else if (inner == 1) in_line(loss, general, p, tile, call);
+      else apart(loss, general, p, tile, call);
+      leave(p, tile);
     }
 }
 

@@ -143,38 +143,29 @@ static double of_run(const Problem *p, Run run, int64_t n, Result *result) {
 /* All scores: their loss, or with `out` top_diff times the gradient. */
 static void independent(const Problem *p, const real *scores, const real *labels, const real *weights, double scale,
                         real *out, Result *result) {
+  const int64_t inner = p->inner, most = p->index ? p->lanes : inner;
   if (!p->general && !p->index && !weights) {
     Run all = {scores, labels, 0, 0, (real)scale, 1, out};
-    result->loss = of_run(p, all, p->outer * p->classes * p->inner, result);
+    result->loss = of_run(p, all, p->outer * p->classes * inner, result);
     return;
   }
-  for (int64_t o = 0; o < p->outer; ++o) {
-    for (int64_t at = 0; at < p->inner; at += p->index ? p->lanes : p->inner) {
-      int64_t first = o * p->classes * p->inner + at, n = p->inner - at;
-      const real *y = labels + first;
-      int64_t step = p->inner;
-      if (p->index) {
-        n = n < p->lanes ? n : p->lanes;
-        y = labels + o * p->slots * p->inner + at;
-        read_indices(p, y, p->inner, (int)n, p->scratch, result);
-        step = n;
-      }
-      const real *of_class = p->index ? p->scratch : y;
-      const real *w = weights ? weights + o * p->inner + at : 0;
-      if (p->inner == 1) {
-        real weight = w ? *w : 1;
-        Run row = {scores + first, of_class, p->class_weight, p->pos_weight, (real)(scale * weight), 1, out ? out + first : 0};
-        result->loss += weight * of_run(p, row, p->classes, result);
-      } else {
-        for (int64_t c = 0; c < p->classes; ++c) {
-          int64_t here = first + c * p->inner;
-          real weight = p->class_weight ? p->class_weight[c] : 1;
-          Run run = {scores + here, of_class + c * step, w, 0, (real)(scale * weight), p->pos_weight ? p->pos_weight[c] : 1,
-                     out ? out + here : 0};
-          result->loss += weight * of_run(p, run, n, result);
+  for (int64_t o = 0; o < p->outer; ++o)
+    for (int64_t at = 0; at < inner; at += most) {
+      int lanes = (int)(inner - at < most ? inner - at : most);
+      Tile tile = tile_at(p, o, at, lanes, scores, labels, result);
+      const real *w = weights ? weights + tile.row : 0;
+      for (int64_t c = 0; c < (inner == 1 ? 1 : p->classes); ++c) {
+        /* a run is a row with its classes, or a class of neighbouring rows */
+        real weight = inner == 1 ? (w ? *w : 1) : p->class_weight ? p->class_weight[c] : 1;
+        Run run = {tile.scores + c * inner, tile.labels + c * tile.label_step, w, 0, (real)(scale * weight),
+                   p->pos_weight ? p->pos_weight[c] : 1, out ? out + tile.first + c * inner : 0};
+        if (inner == 1) {
+          run.weights = p->class_weight;
+          run.pos_weights = p->pos_weight;
+          run.pos_weight = 1;
         }
+        result->loss += weight * of_run(p, run, inner == 1 ? p->classes : lanes, result);
       }
-      if (p->index) forget_indices(p, y, p->inner, (int)n, p->scratch);
+      leave(p, tile);
     }
-  }
 }

@@ -84,6 +84,29 @@ static void forget_indices(const Problem *p, const real *labels, int64_t step, i
   for (int i = 0; i < lanes; ++i) to[p->classes * lanes + i] = 0;
 }
 
+/* Neighbouring rows, with their labels as one number a class, whatever their format. */
+typedef struct {
+  const real *scores, *labels, *indices;
+  int64_t first, row, label_step; /* where the scores and the rows begin; from a class's labels to the next class's */
+  int lanes;
+} Tile;
+
+FUNCTION Tile tile_at(const Problem *p, int64_t outer, int64_t at, int lanes, const real *scores, const real *labels, Result *result) {
+  int64_t first = outer * p->classes * p->inner + at;
+  const real *given = labels + outer * p->slots * p->inner + at;
+  Tile tile = {scores + first, given, given, first, outer * p->inner + at, p->inner, lanes};
+  if (p->index) {
+    read_indices(p, given, p->inner, lanes, p->scratch, result);
+    tile.labels = p->scratch;
+    tile.label_step = lanes;
+  }
+  return tile;
+}
+
+FUNCTION void leave(const Problem *p, Tile tile) {
+  if (p->index) forget_indices(p, tile.indices, p->inner, tile.lanes, p->scratch);
+}
+
 /* Asks the memory for numbers that are wanted soon; what lies past the end of an array does no harm. */
 #ifdef __GNUC__
 #define PREFETCH(from, n, write) \

@@ -268,7 +268,7 @@ class Loss:
         fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
         fields.update(self.kernel_fields(weighted))
         strided = 1 < self.inner < kernels.LANES
-        scratch = (min(wide, self.inner) * (self.classes + 1) + 2 * strided * self.classes) if index or strided else 0
+        scratch = (min(wide, self.inner) * (self.classes + 1) + 3 * strided * self.classes) if index or strided else 0
         row = (fields.pop("numbers"), self.rows)
         return kernels.Kernel(name, self.dtype, options, fields, row, scratch)
 
