@@ -124,32 +124,3 @@ def test_resample_command(tmp_path, capsys):
     assert main(["resample", tail(tmp_path), "-o", out]) == 0
     assert "162 lines for 125 images, at most 5 of one" in capsys.readouterr().out
     assert lists.read(out).frequencies().tolist() == [100, 62, 20]
-
-
-def test_split_command_is_complete_and_disjoint(tmp_path, capsys):
-    source = tail(tmp_path)
-    assert main(["split", source, "-o", str(tmp_path / "out"), "--test", "0.2", "--min-images", "5"]) == 0
-    assert "train.txt: 100 images" in capsys.readouterr().out
-    assert lists.read_classes(str(tmp_path / "out" / "classes.txt")) == ["a", "b"]
-    parts = [lists.read(str(tmp_path / "out" / f"{name}.txt")) for name in ("train", "test")]
-    assert [len(part) for part in parts] == [100, 25]
-    assert {path for part in parts for path in part.paths} == {str(tmp_path / f"{k}.jpg") for k in range(125)}
-    assert sum(part.frequencies() for part in parts).tolist() == [100, 25]
-
-
-def test_split_names_all_classes_of_a_list_of_indices(tmp_path):
-    """Also those that only images of one part have."""
-    (tmp_path / "list.txt").write_text("".join(f"{k}.jpg {k}\n" for k in range(10)))
-    assert main(["split", str(tmp_path / "list.txt"), "-o", str(tmp_path), "--test", "0.5"]) == 0
-    assert lists.read_classes(str(tmp_path / "classes.txt")) == [str(k) for k in range(10)]
-
-
-@pytest.mark.parametrize("arguments, message", [
-    (["--test", "1"], "--test: expected a share in (0, 1), got 1.0"),
-    (["--test", "0.001"], "too few"),
-    (["--min-images", "101"], "no label has 101 images"),
-])  # fmt: skip
-def test_split_refuses(tmp_path, capsys, arguments, message):
-    assert main(["split", tail(tmp_path), "-o", str(tmp_path / "out"), *arguments]) == 2
-    assert message in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()

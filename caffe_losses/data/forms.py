@@ -25,6 +25,8 @@ IMAGE = r"\.(?:jpe?g|jpe|png|bmp|gif|tiff?|webp|jp2|p[bgpn]m|avif|heic)"
 REST_OF_PATH = re.compile(IMAGE + r"""["']?$""", re.IGNORECASE)
 PATH_AND_MORE = re.compile(IMAGE + r"""["']?[,;|]""", re.IGNORECASE)
 
+SURROGATE = re.compile("[\ud800-\udfff]")
+
 # An image as it is in a file. line: its number there. labels: {label: value}, a list of labels, or text that holds
 # labels and their separators. weight: None if it has none
 Row = namedtuple("Row", "line path labels weight")
@@ -134,7 +136,7 @@ def json_row(number, line):
         raise ValueError
     row = {name.lower(): value for name, value in row.items()}
     image, labels, weight = row["path"], row["labels"], row.get("weight")
-    if not isinstance(image, str) or not image:
+    if not isinstance(image, str) or not image or "\0" in image or SURROGATE.search(image):
         raise TypeError("got a path that is no text")
     if isinstance(labels, str):
         raise TypeError(f"got the text {shown(labels)} for labels, which is no list")
