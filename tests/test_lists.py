@@ -59,7 +59,7 @@ WRONG = {
     "list.txt": ("a.jpg cat\nb.jpg bird\n", "line 2: expected one of 3 classes, got the label 'bird'"),
     "range.txt": ("a.jpg 3\n", "line 1: expected one of 3 classes, got the label '3'"),
     "empty.txt": ("\n", "got an empty file"),
-    "header.csv": ("a.jpg,cat\n", "line 1: expected a header with a column path, .* got a.jpg,cat"),
+    "header.csv": ("a.jpg,cat\n", "line 1: expected a header with a column path, .* got 'a.jpg,cat'"),
     "cells.csv": ("path,labels\na.jpg,cat,dog\n", "line 2: expected 2 cells as in the header, got 3"),
     "number.csv": ("path,cat\na.jpg,yes\n", "line 2: expected a number for cat, got 'yes'"),
     "weight.csv": ("path,labels,weight\na.jpg,cat,-1\n", r"line 2: expected a weight in \[0, 1e6\], got '-1'"),

@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import files
 from .feed import default_workers
+from .forms import plain
 from .transform import Transform
 
 # What is known of a picture file. error: why it cannot be read, or None. identity: equal for files of equal content
@@ -98,7 +99,7 @@ def repeated(images, looks):
         differing = sum(len({tuple(images.names(k)) for k in group}) > 1 for group in several)
         differ = f"; {differing} of them with different labels" if differing else ""
         return (
-            f"{count(len(several), 'picture')} in several lines, the first, {' = '.join(names[:2])}, in the lines "
+            f"{count(len(several), 'picture')} in several lines, the first, {' = '.join(map(plain, names[:2]))}, in the lines "
             f"{lines}{differ}; the lines of a picture stay in one part"
         )
 

@@ -74,8 +74,14 @@ def lines_of(content):
 
 
 def shown(value):
+    """A value from a file, in quotes, for a message of one line."""
     text = str(value)
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def plain(name):
+    """A name without quotes, if it can stand in a line."""
+    return name[:60] if name.isprintable() else shown(name)
 
 
 # Text
@@ -108,7 +114,7 @@ def check_text(path, number, line, words):
     for word in words[1].split() if len(words) > 1 else ():
         if REST_OF_PATH.search(word):
             raise ValueError(
-                f"{path}, line {number}: expected labels after the path {words[0]}, got {shown(word)}, which is a path "
+                f"{path}, line {number}: expected labels after the path {plain(words[0])}, got {shown(word)}, which is a path "
                 "or the rest of one; a path with spaces needs a .csv or .jsonl list"
             )
 
@@ -155,7 +161,9 @@ def json_label(label):
 
 def json_value(name, value):
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value == -1 or 0 <= value <= 1e6):
-        raise TypeError(f"got {shown(value)} for {name}; a label has a number in [0, 1e6], or -1 if it is not known")
+        raise TypeError(
+            f"got {shown(value)} for {plain(name)}; a label has a number in [0, 1e6], or -1 if it is not known"
+        )
     return float(value)
 
 
@@ -191,7 +199,7 @@ def csv_table(path, content):
     if columns.classes:
         layout += ", one for each class"
     elif columns.others:
-        layout += f" ({', '.join(columns.others[:5])}{', ...' * (len(columns.others) > 5)}: not used)"
+        layout += f" ({', '.join(map(plain, columns.others[:5]))}{', ...' * (len(columns.others) > 5)}: not used)"
     return Table(rows, layout)
 
 
@@ -214,7 +222,7 @@ def delimiter_of(path, content):
     if not fitting:
         raise ValueError(
             f"{path}, line {start + 1}: expected a header with a column path, separated by commas, semicolons or tabs, "
-            f"got {line.strip()[:60]}"
+            f"got {shown(line.strip())}"
         )
     return max(fitting, key=lambda d: len(headers[d])), start
 
@@ -267,12 +275,12 @@ def cell_value(path, number, name, cell):
         value = float(cell.strip() or 0)
     except ValueError:
         raise ValueError(
-            f"{path}, line {number}: expected a number for {name}, got {shown(cell)}; "
+            f"{path}, line {number}: expected a number for {plain(name)}, got {shown(cell)}; "
             "several labels in one cell go into a column called labels"
         ) from None
     if not 0 <= value <= 1:
         raise ValueError(
-            f"{path}, line {number}: expected a number in [0, 1] for the class {name}, got {shown(cell)}; take out a "
+            f"{path}, line {number}: expected a number in [0, 1] for the class {plain(name)}, got {shown(cell)}; take out a "
             "column that is no class, and write 0, not -1, for a class that the image does not have"
         )
     return value

@@ -5,6 +5,8 @@ import io
 import json
 from collections import namedtuple
 
+from .forms import plain
+
 # An image to be written. labels: {name: value}
 Entry = namedtuple("Entry", "path labels weight")
 
@@ -44,7 +46,7 @@ def csv_cells(images):
     """One column for all labels, if all have the value 1 and no name has a separator. Else a column a class."""
     names = [images.name(k) for k in range(images.num_classes())]
     joint = bool((images.values == 1).all()) and not any(mark in name for name in names for mark in "|;,")
-    joint = joint and not any(name[0] in "[{" for name in names)
+    joint = joint and not any(name.startswith(("[", "{")) for name in names)
     # A | at the end of a single label says that its spaces separate nothing.
     end = "|" if images.most_labels() < 2 and any(" " in name for name in names) else ""
     weighted = images.weights is not None
@@ -60,5 +62,5 @@ def text_lines(images, path):
     for image, labels, _ in entries(images):
         words = [image, *labels]
         if any(len(word.split()) != 1 for word in words):
-            raise ValueError(f"{path}: {image} or a label of it has spaces; write .csv or .jsonl")
+            raise ValueError(f"{path}: {plain(image)} or a label of it has spaces; write .csv or .jsonl")
         yield " ".join(words)
