@@ -98,9 +98,10 @@ def repeated(images, looks):
         lines = ", ".join(str(images.lines[k]) for k in first[:5]) + ", ..." * (len(first) > 5)
         differing = sum(len({tuple(images.names(k)) for k in group}) > 1 for group in several)
         differ = f"; {differing} of them with different labels" if differing else ""
+        equal = " = ".join(map(plain, names[:2]))
         return (
-            f"{count(len(several), 'picture')} in several lines, the first, {' = '.join(map(plain, names[:2]))}, in the lines "
-            f"{lines}{differ}; the lines of a picture stay in one part"
+            f"{count(len(several), 'picture')} in several lines, the first, {equal}, in the lines {lines}{differ}; "
+            "the lines of a picture stay in one part"
         )
 
 
