@@ -1,6 +1,7 @@
 """caffe-losses split and resample: what they write, and what they say of a list and its pictures."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -223,3 +224,25 @@ def test_resample_keeps_every_label_through_each_form(tmp_path, capsys, ending):
     images = lists.read(out)
     assert images.classes == ["Sea, blue", "a|b", "rare one", "Été"]
     assert images.frequencies().tolist() == [4, 4, 2, 4]
+
+
+def test_all_classes_that_are_named_stay(tmp_path, capsys):
+    source = write(tmp_path, "list.csv", "path,labels", *(f"{k}.png,{'ab'[k % 2]}" for k in range(10)))
+    classes = write(tmp_path, "names.txt", "b", "owl", "a")
+    output = said(capsys, "split", source, "-o", str(tmp_path / "out"), "--classes", classes)
+    assert lists.read_classes(str(tmp_path / "out" / "classes.txt")) == ["b", "owl", "a"]
+    assert re.search(r"train\.csv: 9 images; no image of 1 class: owl", output)
+    output = said(capsys, "split", source, "-o", str(tmp_path / "less"), "--classes", classes, "--min-images", "2")
+    assert "left out 1 classes of fewer than 2 images, and 0 images that have no other" in output
+    assert lists.read_classes(str(tmp_path / "less" / "classes.txt")) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    "name, separator, ending", [("list.CSV", ",", "csv"), ("list.tsv", "\t", "csv"), ("list", " ", "txt")]
+)
+def test_the_lists_have_names_that_templates_find(tmp_path, capsys, name, separator, ending):
+    lines = [f"{k}.png{separator}a" for k in range(10)]
+    source = write(tmp_path, name, *([] if ending == "txt" else [f"path{separator}labels"]), *lines)
+    said(capsys, "split", source, "-o", str(tmp_path / "out"))
+    assert sorted(os.listdir(str(tmp_path / "out"))) == ["classes.txt", f"test.{ending}", f"train.{ending}"]
+    assert [len(part) for part in parts(tmp_path / "out", ending)] == [9, 1]

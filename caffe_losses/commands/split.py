@@ -3,10 +3,11 @@
 import os
 
 from ..data import findings, lists
+from ..data.forms import form_of
 from ..data.split import split, with_frequent
 from .arguments import add_force, input_file, outputs
 
-FORMS = ".csv", ".tsv", ".jsonl", ".ndjson", ".txt"
+ENDINGS = {"csv": ".csv", "jsonl": ".jsonl", "txt": ".txt"}
 
 
 def add_parser(commands):
@@ -18,7 +19,9 @@ def add_parser(commands):
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     parser.add_argument("--test", metavar="SHARE", type=float, default=0.1, help="of the images to test with (0.1)")
-    parser.add_argument("--min-images", metavar="N", type=int, default=1, help="leave out labels of fewer images (1)")
+    parser.add_argument(
+        "--min-images", metavar="N", type=int, help="leave out labels of fewer images (1; with --classes, none)"
+    )
     parser.add_argument(
         "--unopened", action="store_true", help="do not open the pictures to find broken and equal ones"
     )
@@ -53,7 +56,7 @@ def absolute(images, options):
 def run(options):
     if not 0 < options.test < 1:
         raise ValueError(f"--test: expected a share in (0, 1), got {options.test}")
-    ending = os.path.splitext(options.list)[1]
+    ending = ENDINGS[form_of(options.list)]
     paths = [os.path.join(options.output, name) for name in ("test" + ending, "train" + ending, "classes.txt")]
     output = outputs(options, paths)
     check_other_forms(options.output, ending)
@@ -71,7 +74,7 @@ def run(options):
 
 def check_other_forms(folder, ending):
     """Lists of another form would stay beside the new ones, and be read in their place."""
-    for name in (part + form for part in ("train", "test") for form in FORMS if form != ending):
+    for name in (part + form for part in ("train", "test") for form in ENDINGS.values() if form != ending):
         path = os.path.join(folder, name)
         if os.path.exists(path):
             raise ValueError(f"{path} is there already, a list of another form; remove it, or give another folder")
@@ -79,9 +82,15 @@ def check_other_forms(folder, ending):
 
 def parts_of(images, options):
     """The Parts of the list: an index list names all its classes, also those that only images of one part have."""
-    if not (images.frequencies() >= options.min_images).any():
-        raise ValueError(f"--min-images: no label has {options.min_images} images")
-    images = with_frequent(images, options.min_images)
+    minimum = options.min_images if options.min_images is not None else int(not options.classes)
+    frequent = images.frequencies() >= minimum
+    if not frequent.any():
+        raise ValueError(f"--min-images: no label has {minimum} images")
+    count = len(images)
+    images = with_frequent(images, minimum)
+    if minimum > 1 and not frequent.all():
+        rare = f"{(~frequent).sum()} classes of fewer than {minimum} images"
+        print(f"{options.list}: left out {rare}, and {count - len(images)} images that have no other")
     if images.classes is None:
         images.classes = images.num_classes()
     tests = round(len(images) * options.test)

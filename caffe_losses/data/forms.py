@@ -114,8 +114,8 @@ def check_text(path, number, line, words):
     for word in words[1].split() if len(words) > 1 else ():
         if REST_OF_PATH.search(word):
             raise ValueError(
-                f"{path}, line {number}: expected labels after the path {plain(words[0])}, got {shown(word)}, which is a "
-                "path or the rest of one; a path with spaces needs a .csv or .jsonl list"
+                f"{path}, line {number}: expected labels after the path {plain(words[0])}, got {shown(word)}, which is "
+                "a path or the rest of one; a path with spaces needs a .csv or .jsonl list"
             )
 
 
@@ -280,7 +280,7 @@ def cell_value(path, number, name, cell):
         ) from None
     if not 0 <= value <= 1:
         raise ValueError(
-            f"{path}, line {number}: expected a number in [0, 1] for the class {plain(name)}, got {shown(cell)}; take out "
-            "a column that is no class, and write 0, not -1, for a class that the image does not have"
+            f"{path}, line {number}: expected a number in [0, 1] for the class {plain(name)}, got {shown(cell)}; take "
+            "out a column that is no class, and write 0, not -1, for a class that the image does not have"
         )
     return value
