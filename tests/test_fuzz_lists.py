@@ -37,8 +37,8 @@ NAMES = [PLAIN, PLAIN + SPACED, PLAIN + SPACED + MARKED, NUMBERS, PLAIN + NUMBER
 ENDINGS = {"txt": [".txt", "", ".lst"], "csv": [".csv", ".CSV"], "columns": [".csv"]}
 
 # A list as somebody has made it. rows: (path, labels), or None if the encoding loses some of it. said: the separator
-# that the reader is told
-Case = namedtuple("Case", "form name data said rows")
+# that the reader is told. names: of all classes
+Case = namedtuple("Case", "form name data said names rows")
 
 
 @st.composite
@@ -65,7 +65,7 @@ def cases(draw):
     newline = draw(st.sampled_from(["\n", "\n", "\r\n", "\r"]))
     data = ENCODINGS[encoding] + text.replace("\n", newline).encode(encoding.split(" ")[0], "replace")
     name = "list" + draw(st.sampled_from(ENDINGS.get(form, [".jsonl"])))
-    return Case(form, name, data, said, None if encoding == "latin-1" else rows)
+    return Case(form, name, data, said, names, None if encoding == "latin-1" else rows)
 
 
 def text_file(draw, rows, names, said, form):
@@ -103,7 +103,7 @@ def table(draw, header, rows):
 
 def is_sure(case, with_classes):
     """Whether the labels can be in a file of this form at all, so that no other labels may be read."""
-    labels = {label for _, own in case.rows for label in own}
+    labels = set(case.names)
     if case.form in ("jsonl", "objects"):
         return True
     if any(not label.strip() or label != label.strip() or label in STRANGE for label in labels):
