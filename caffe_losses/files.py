@@ -4,7 +4,7 @@ import os
 import shutil
 import stat
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -146,19 +146,25 @@ def beside(path, purpose):
     return os.path.join(folder, f".{name[:200]}.{purpose}-{os.getpid()}")
 
 
-def write_draft(draft, path, content):
+@contextmanager
+def naming(path):
+    """Has an OSError name the file that is written, and not the draft of it, or none."""
     try:
-        with open(draft, "xb") as file:
-            if callable(content):
-                content(file)
-            else:
-                file.write(content.encode("utf-8"))
-            file.flush()
-            os.fsync(file.fileno())
-        if os.path.exists(path):
-            shutil.copymode(path, draft)
+        yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), path) from None
+
+
+def write_draft(draft, path, content):
+    with naming(path), open(draft, "xb") as file:
+        if callable(content):
+            content(file)
+        else:
+            file.write(content.encode("utf-8"))
+        file.flush()
+        os.fsync(file.fileno())
+        if os.path.exists(path):
+            shutil.copymode(path, draft)
 
 
 def rename(drafts):
@@ -170,7 +176,8 @@ def rename(drafts):
                 kept.append((beside(path, "before"), path))
                 shutil.copy2(path, kept[-1][0])
         for draft, path in drafts:
-            os.replace(draft, path)
+            with naming(path):
+                os.replace(draft, path)
             renamed.append(path)
     except BaseException:
         backups = {path: backup for backup, path in kept}

@@ -143,7 +143,7 @@ def test_a_name_that_cannot_be_given_gives_all_others_back(tmp_path, monkeypatch
         replace(source, target)
 
     monkeypatch.setattr(os, "replace", refuses)
-    with pytest.raises(PermissionError):
+    with pytest.raises(PermissionError, match=r"Operation not permitted: '.*/c'$"):
         outputs(tmp_path, "a", "b", "c", force=True).write(["new"] * 3)
     assert names(tmp_path) == ["a"]
     assert (tmp_path / "a").read_text() == "old"
@@ -180,6 +180,19 @@ def test_each_command_writes_over_nothing_without_force(tmp_path, monkeypatch, c
     assert (tmp_path / output).read_text() == "old"
     assert main([*words, "--force"]) == 0
     assert (tmp_path / output).read_bytes() != b"old"
+
+
+@pytest.mark.parametrize("option", ["--json", "--png"])
+def test_evaluate_refuses_before_its_work(tmp_path, monkeypatch, capsys, option):
+    monkeypatch.chdir(tmp_path)
+    for name in ("net", "weights", "there"):
+        (tmp_path / name).write_text("old")
+    words = ["evaluate", "--model", "net", "--weights", "weights", option]
+    assert main([*words, "there"]) == 2
+    assert "there is there already" in capsys.readouterr().err
+    for name in ("net", "weights"):
+        assert main([*words, name, "--force"]) == 2
+        assert f"{name} is an input of this command" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", [

@@ -131,7 +131,7 @@ def check_class(path, row, label, names, limit):
         expected = f"one of {limit} classes"
         hint = f"did you mean {near[0]}?" if near else "add it to the classes, or take it out of the list"
         if is_index(label):
-            hint = "labels are names here, and not indices"
+            hint = "labels are names here, so write the name, and not an index"
     raise ValueError(f"{path}, line {row.line}: expected {expected}, got the label {shown(label)}; {hint}")
 
 
