@@ -20,6 +20,7 @@ def write_pictures(folder, count, ending="png", **size):
 def write_list(folder, count, classes=3, name="list.txt", **size):
     """A list of count pictures, of which picture k has the labels k % classes and (k // 2) % classes."""
     names = write_pictures(folder, count, **size)
-    lines = [f"{name} {k % classes} {k // 2 % classes}\n" for k, name in enumerate(names)]
+    labels = [sorted({k % classes, k // 2 % classes}) for k in range(count)]
+    lines = [f"{name} {' '.join(map(str, own))}\n" for name, own in zip(names, labels)]
     (folder / name).write_text("".join(lines))
     return str(folder / name)

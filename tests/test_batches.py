@@ -2,13 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
 from pictures import picture, write_list
 from processes import ended
 
-from caffe_losses.data import Batches
+from caffe_losses.data import Batches, close_workers, feed
 
 SMALL = {"classes": 3, "batch_size": 4}
 
@@ -102,12 +103,92 @@ def test_or_named_and_skipped(tmp_path, capfd):
     assert "5.png" in err
 
 
-def test_a_batch_without_any_image_is_refused(tmp_path):
+def break_pictures(folder, *numbers):
+    for k in numbers:
+        (folder / f"{k}.png").write_bytes(b"")
+
+
+@pytest.mark.parametrize("workers, prefetch", [(1, 1), (3, 4)])
+@pytest.mark.parametrize("batch_size, expected", [(1, [0, 3, 5, 0, 3, 5, 0, 3]), (2, [0, 0, 3, 3, 5, 5, 0, 0])])
+def test_skipping_takes_the_next_batch_if_none_of_its_images_can_be_read(
+    tmp_path, workers, prefetch, batch_size, expected
+):
     source = write_list(tmp_path, 6)
-    for k in range(4):
-        (tmp_path / f"{k}.png").write_bytes(b"")
-    with pytest.raises(ValueError, match="no image of a batch can be read"):
-        batches(source, broken="SKIP", crop_size=8).next()
+    break_pictures(tmp_path, 1, 2, 4)
+    reader = batches(source, broken="SKIP", batch_size=batch_size, workers=workers, prefetch=prefetch)
+    order = []
+    while len(order) < len(expected):
+        data, labels, _ = reader.next()
+        order += seen(data)
+        assert [set(np.flatnonzero(row)) for row in labels] == [{k % 3, k // 2 % 3} for k in seen(data)]
+    assert order == expected
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 20])
+def test_a_list_without_any_image_that_can_be_read_is_refused(tmp_path, batch_size):
+    source = write_list(tmp_path, 6)
+    break_pictures(tmp_path, *range(6))
+    with pytest.raises(ValueError, match="no image of the list can be read; see the lines above"):
+        batches(source, broken="SKIP", batch_size=batch_size, crop_size=8).next()
+
+
+@pytest.mark.parametrize("workers, prefetch", [(1, 3000), (5, 3001), (7, 2), (64, 1)])
+def test_any_prefetch_works_with_any_number_of_workers(tmp_path, workers, prefetch):
+    """Results of 3000 requests do not fit into a pipe; nor do the requests."""
+    reader = batches(write_list(tmp_path, 6, height=2, width=2), workers=workers, prefetch=prefetch, crop_size=1)
+    labels = np.concatenate([reader.next().labels for _ in range(9)])
+    assert [set(np.flatnonzero(row)) for row in labels] == [{k % 3, k // 2 % 3} for k in range(6)] * 6
+    reader.close()
+
+
+def test_more_ahead_than_the_memory_holds_is_refused(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"1000000 batches ahead of 4 x 3 x 1000 x 1000 numbers take \d+.\d GiB, and the"
+    ):
+        batches(write_list(tmp_path, 6), prefetch=10**6, new_height=1000, new_width=1000).next()
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("end", [Batches.close, lambda reader: close_workers(), "another"])
+def test_a_reader_goes_on_where_it_stopped(tmp_path, shuffle, end):
+    options = {"train": True, "shuffle": shuffle, "crop_size": 8, "mirror": True, "broken": "SKIP", "batch_size": 2}
+    source = write_list(tmp_path, 7)
+    break_pictures(tmp_path, 2, 3)
+    whole, parted = batches(source, **options), batches(source, **options)
+    for k in range(12):
+        expected, batch = whole.next(), parted.next()
+        np.testing.assert_array_equal(batch.data, expected.data)
+        np.testing.assert_array_equal(batch.labels, expected.labels)
+        assert whole.position == parted.position >= 2 * (k + 1)
+        if k % 3 == 2 and end == "another":
+            position, parted = parted.position, batches(source, **options)
+            parted.position = position
+        elif k % 3 == 2:
+            end(parted)
+
+
+def test_close_workers_ends_all_of_this_process(tmp_path):
+    readers = [batches(write_list(tmp_path, 6), workers=2) for _ in range(2)]
+    for reader in readers:
+        reader.next()
+    processes = [process for reader in readers for process in workers_of(reader)]
+    close_workers()
+    assert all(process.poll() is not None for process in processes)
+
+
+def test_a_worker_that_stands_still_is_named_and_waited_for(tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(feed, "STALL", 0.2)
+    reader = batches(write_list(tmp_path, 6), workers=1, prefetch=1)
+    reader.next()
+    (process,) = workers_of(reader)
+    process.send_signal(signal.SIGSTOP)
+    for _ in range(2):  # the first batch may have been ready
+        threading.Timer(0.7, process.send_signal, [signal.SIGCONT]).start()
+        reader.next()
+        process.send_signal(signal.SIGSTOP)
+    reader.close()
+    line = f"MultiLabelImageData: no batch from the worker process {process.pid} for 0.2 seconds; it is stopped"
+    assert f"{line}, and goes on after kill -CONT {process.pid}\n" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("options, message", [

@@ -2,7 +2,9 @@
 
 import argparse
 import json
+from itertools import chain
 
+from ..files import Outputs, check_regular
 from ..net import prototxt
 from ..wiring import check
 
@@ -15,6 +17,15 @@ class Parser(argparse.ArgumentParser):
 
 
 # Types
+
+
+def input_file(text):
+    """The name of a file to read. What is no file is told before it is opened."""
+    try:
+        check_regular(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def positive(text):
@@ -57,12 +68,27 @@ def refuse(expected, text):
     raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
 
 
+# Arguments of the commands that write files
+
+
+def add_force(parser):
+    parser.add_argument("--force", action="store_true", help="write over files that are there")
+
+
+def outputs(options, paths):
+    """The Outputs of a command: it writes over none of the files that its other arguments name."""
+    values = [value for name, value in vars(options).items() if name not in ("output", "json", "png")]
+    words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
+    return Outputs(paths, inputs=[word for word in words if isinstance(word, str)], force=options.force)
+
+
 # Arguments of the commands that rewrite a net
 
 
 def add_rewriting(parser):
     """What goes in and out."""
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="prototxt to write")
+    add_force(parser)
     parser.add_argument("--check", action="store_true", help="load the result in Caffe")
     parser.add_argument(
         "--shape",
@@ -76,10 +102,11 @@ def add_rewriting(parser):
 
 def finish(file, rewritten, options, shapes=None):
     """Print what was changed; check the net if asked to, before anything is written."""
+    output = outputs(options, [options.output])
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes)))
-    prototxt.write(rewritten.net, options.output)
+    output.write([prototxt.text(rewritten.net)])
     return 0
 
 
@@ -87,6 +114,10 @@ def finish(file, rewritten, options, shapes=None):
 
 
 def add_trained_net(parser):
-    parser.add_argument("--model", metavar="NET", required=True, help="prototxt of the train_val")
-    parser.add_argument("--weights", metavar="W", required=True, help="its .caffemodel or .caffemodel.h5")
-    parser.add_argument("--classes", metavar="FILE", help="one class name a line (the data layer's, or numbers)")
+    parser.add_argument("--model", metavar="NET", type=input_file, required=True, help="prototxt of the train_val")
+    parser.add_argument(
+        "--weights", metavar="W", type=input_file, required=True, help="its .caffemodel or .caffemodel.h5"
+    )
+    parser.add_argument(
+        "--classes", metavar="FILE", type=input_file, help="one class name a line (the data layer's, or numbers)"
+    )

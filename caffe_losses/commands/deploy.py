@@ -2,7 +2,7 @@
 
 from ..net import prototxt
 from ..wiring import deploy
-from .arguments import add_rewriting, finish
+from .arguments import add_rewriting, finish, input_file
 
 
 def add_parser(commands):
@@ -12,7 +12,7 @@ def add_parser(commands):
         description="Input layers for data, a Softmax or Sigmoid for the loss, and only the layers between. Each "
         "change is printed.",
     )
-    parser.add_argument("net", help="prototxt of the net for training")
+    parser.add_argument("net", type=input_file, help="prototxt of the net for training")
     parser.add_argument(
         "--head",
         metavar="NAME",

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from ..evaluation import PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
-from .arguments import add_trained_net, positive
+from .arguments import add_force, add_trained_net, outputs, positive
 
 
 def add_parser(commands):
@@ -41,12 +41,14 @@ def add_parser(commands):
     )
     parser.add_argument("--json", metavar="OUT", help="write all figures of all classes")
     parser.add_argument("--png", metavar="OUT", help="draw precision and recall, and average precision by frequency")
+    add_force(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
     if options.png:
         import_module("matplotlib")  # if it is missing, that is told before the work
+    output = outputs(options, filter(None, [options.json, options.png]))
     prototxt.quiet()
     report = evaluate(
         options.model,
@@ -61,10 +63,11 @@ def run(options):
         threshold=options.threshold,
     )
     print("\n".join(report.lines()))
+    contents = []
     if options.json:
         figures = dict(report.all(), model=options.model, weights=options.weights, decision=report.decision)
-        with open(options.json, "w", encoding="utf-8") as file:
-            json.dump(figures, file, indent=1)
+        contents.append(json.dumps(figures, indent=1))
     if options.png:
-        report.draw(options.png, options.weights)
+        contents.append(lambda file: report.draw(file, options.weights))
+    output.write(contents)
     return 0

@@ -1,7 +1,7 @@
 """caffe-losses gradcheck: are a net's gradients right?"""
 
 from .. import gradcheck
-from .arguments import positive
+from .arguments import input_file, positive
 
 
 def add_parser(commands):
@@ -11,7 +11,7 @@ def add_parser(commands):
         description="Compare each layer's gradient with central differences in real Caffe. Exit 0: all right; "
         "1: one is wrong; 2: the net or an argument is.",
     )
-    parser.add_argument("net", help="prototxt of the net; Input blobs are filled at random")
+    parser.add_argument("net", type=input_file, help="prototxt of the net; Input blobs are filled at random")
     parser.add_argument("--layer", metavar="NAME", help="only this layer")
     parser.add_argument("--bottom", metavar="K", type=int, help="only the bottom K of each layer, from 0")
     parser.add_argument("--elements", metavar="N", type=positive, default=100, help="at most N of a blob (100)")

@@ -3,7 +3,7 @@
 import os
 
 from ..templates import DATA, LABEL_FORMATS, LOSSES, METRICS, TEMPLATES, template
-from .arguments import positive
+from .arguments import add_force, outputs, positive
 
 
 def add_parser(commands):
@@ -39,16 +39,16 @@ def add_parser(commands):
     parser.add_argument("--test-images", metavar="N", type=positive, help="of the test set")
     parser.add_argument("--epochs", metavar="N", type=positive, default=90, help="(90)")
     parser.add_argument("--warmup-epochs", metavar="N", type=positive, default=5, help="of them (5)")
+    add_force(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
-    arguments = {name: value for name, value in vars(options).items() if name not in ("command", "run", "output")}
+    arguments = {
+        name: value for name, value in vars(options).items() if name not in ("command", "run", "output", "force")
+    }
     files = template(**arguments)
-    os.makedirs(options.output, exist_ok=True)
-    for name, text in files.items():
-        path = os.path.join(options.output, name)
-        with open(path, "w") as file:
-            file.write(text)
-        print(path)
+    paths = [os.path.join(options.output, name) for name in files]
+    outputs(options, paths).write(files.values())
+    print("\n".join(paths))
     return 0

@@ -7,7 +7,7 @@ from ..data import lists
 from ..net import prototxt
 from ..options import checked
 from ..wiring import ImageLists, TestMetrics, wire
-from .arguments import add_rewriting, finish, key_value, positive, size
+from .arguments import add_rewriting, finish, input_file, key_value, positive, size
 
 
 def add_parser(commands):
@@ -17,7 +17,7 @@ def add_parser(commands):
         description="Replace the losses of a net, and what goes with them. Each change is printed. Exit 2, and "
         "nothing written: the net is not understood, or an argument is wrong.",
     )
-    parser.add_argument("net", help="prototxt of the net for training, also of an older Caffe")
+    parser.add_argument("net", type=input_file, help="prototxt of the net for training, also of an older Caffe")
     parser.add_argument("--loss", required=True, choices=losses.__all__)
     parser.add_argument(
         "--param", metavar="KEY=VALUE", type=key_value, action="append", default=[], help="of the loss; may be repeated"

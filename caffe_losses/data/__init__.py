@@ -1,8 +1,11 @@
 """Images with several labels, from a list to batches.
 
 lists.py      reads and writes lists of images with their labels
+findings.py   what is odd about a list and its images
+split.py      a part to train with and one to test with
 order.py      which image comes when
-transform.py  from an image file to the array that a net takes
+decode.py     from an image file to its pixels
+transform.py  and to the array that a net takes
 feed.py       decodes batches ahead, in worker processes (worker.py)
 batches.py    all of it together, as the data layer uses it
 
@@ -11,7 +14,8 @@ Decoding needs OpenCV (`pip install caffe_losses[data]`). Lists do not.
 
 from . import lists
 from .batches import OPTIONS, Batches
+from .feed import close_workers
 from .transform import OPTIONS as TRANSFORM_OPTIONS
 from .transform import Transform
 
-__all__ = ["OPTIONS", "TRANSFORM_OPTIONS", "Batches", "Transform", "lists"]
+__all__ = ["OPTIONS", "TRANSFORM_OPTIONS", "Batches", "Transform", "close_workers", "lists"]

@@ -56,7 +56,8 @@ OPTIONS = (
         "broken",
         "REFUSE",
         one_of("REFUSE", "SKIP"),
-        "If an image cannot be read. REFUSE: ends with an error. SKIP: names it, and takes another image of the batch.",
+        "If an image cannot be read. REFUSE: ends with an error. SKIP: names it, and takes another image of the batch, "
+        "or the next batch.",
     ),
     Option("prefetch", 4, COUNT, "Number of batches that are decoded ahead."),
     Option(
@@ -75,6 +76,9 @@ class Batches:
     train    whether it is for training: then crops are random
     rank     which solver of `ranks` this is. Each solver has other images (see `order.Order`)
     options  OPTIONS, those of the layer MultiLabelImageData. Its docstring says what comes out
+
+    `position` is the number of images that came so far, with those that were skipped. Set it before the first `next`,
+    or after `close`, and the reader goes on from there, as another one of the same options did.
 
     ValueError or OSError, in one line, for an option or a list that is wrong.
     """
@@ -96,7 +100,7 @@ class Batches:
         self.order = Order(
             len(self.images), shuffle=self.shuffle, seed=self.seed, rank=rank, ranks=ranks, factors=factors
         )
-        self.feed = None
+        self.feed, self.position = None, 0
 
     def refuse(self, text, *values):
         raise ValueError(f"{self.owner}: {self.source} " + text.format(*values))
@@ -131,10 +135,12 @@ class Batches:
 
         ValueError for an image that cannot be read. RuntimeError if a worker process has died.
         """
-        if self.feed is None:
+        if self.feed is None or not self.feed.close.alive:
+            self.order.taken = self.position
             self.feed = self.new_feed()
         data = np.empty((self.batch_size, *self.shape), np.float32) if data is None else data
-        images = self.feed.next(data)
+        images, batches = self.feed.next(data)
+        self.position += batches * self.batch_size
         if self.label_format == "DENSE":
             labels = self.images.dense(images, self.width, labels)
         else:
@@ -152,11 +158,12 @@ class Batches:
             workers=self.workers,
             skip=self.broken == "SKIP",
             seed=self.seed,
+            epoch=-(-self.order.length // self.batch_size),
             owner=self.owner,
         )
 
     def close(self):
-        """End the worker processes."""
+        """End the worker processes. `next` starts new ones, and goes on with the next image."""
         if self.feed is not None:
             self.feed.close()
             self.feed = None

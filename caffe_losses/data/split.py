@@ -4,7 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from .lists import ImageList
+from .image_list import ImageList
 
 Parts = namedtuple("Parts", "train test")
 
@@ -26,11 +26,24 @@ def with_frequent(images, minimum):
         values=images.values[stays],
         weights=images.weights,
         classes=[images.name(k) for k in frequent],
+        lines=images.lines,
+        layout=images.layout,
     )
     return rest.subset(np.flatnonzero(np.diff(starts)))
 
 
-def split(images, tests, seed):
-    """The Parts of an ImageList, drawn at random: `tests` images to test with, all others to train with."""
-    order = np.random.RandomState(seed).permutation(len(images))
-    return Parts(*(images.subset(np.sort(part)) for part in (order[tests:], order[:tests])))
+def split(images, tests, seed, groups=None):
+    """The Parts of an ImageList, drawn at random: `tests` images to test with, all others to train with.
+
+    groups  a number for each image: images of the same number come into the same part. The images to test with are
+            then at most `tests`, or one group. None: no two images belong together
+    """
+    _, groups = np.unique(np.arange(len(images)) if groups is None else groups, return_inverse=True)
+    sizes = np.bincount(groups)
+    order, room, drawn = np.random.RandomState(seed).permutation(sizes.size), tests, []
+    for group in order:
+        if sizes[group] <= room:
+            drawn.append(group)
+            room -= sizes[group]
+    is_test = np.isin(groups, drawn or order[np.argmin(sizes[order])])
+    return Parts(images.subset(np.flatnonzero(~is_test)), images.subset(np.flatnonzero(is_test)))

@@ -1,15 +1,34 @@
 """From an image file to the array that a net takes, as Caffe's ImageData layer and its transform_param do it."""
 
+import io
+
 import numpy as np
 
-from ..options import FILE, FINITE, FLAG, Option, at_least, checked, nullable, one_of, one_or_each
+from .. import files
+from ..options import FILE, FINITE, FLAG, Domain, Option, at_least, checked, nullable, one_of, one_or_each
+from .decode import decode, too_large
 
 COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
 SIZE = at_least(0)
+
+
+def shade(value):
+    value = one_or_each("channel").convert(value)
+    if not np.logical_and(np.greater_equal(value, 0), np.less_equal(value, 255)).all():
+        raise ValueError
+    return value
+
+
 OPTIONS = (
     Option("new_height", 0, SIZE, "Resizes images to this height. Needs new_width. 0: no resizing."),
     Option("new_width", 0, SIZE, "Resizes images to this width. Needs new_height. 0: no resizing."),
     Option("color", "BGR", one_of(*COLORS), "The channels. Caffe's own layers and weights have BGR."),
+    Option(
+        "background",
+        255,
+        Domain("a number in [0, 255], or a list of one a channel", shade),
+        "What a transparent image is put on, in the order of `color`. 255: white, as browsers show it.",
+    ),
     Option(
         "crop_size",
         0,
@@ -53,6 +72,8 @@ class Transform:
         if self.mean_file is not None and self.mean_value is not None:
             self.refuse("both mean_file and mean_value; give one")
         self.mean = self.means()
+        if np.size(self.background) not in (1, self.channels):
+            self.refuse("{} backgrounds for {}; give 1 or {}", np.size(self.background), self.color, self.channels)
 
     @staticmethod
     def refuse(text, *values):
@@ -115,16 +136,13 @@ class Transform:
         """The image as uint8 of shape (height, width, channels), resized."""
         import cv2
 
-        with open(path, "rb", buffering=0) as file:
-            content = np.frombuffer(file.read(), np.uint8)
-        try:
-            image = cv2.imdecode(content, COLORS[self.color]) if content.size and whole_file(content) else None
-        except cv2.error:
-            image = None
-        if image is None:
-            raise ValueError(f"{path} is no image that can be decoded, or not all of one")
+        background = np.ravel(self.background)
+        image = decode(path, COLORS[self.color], background[::-1] if self.color == "RGB" else background)
         if self.new_height:
-            image = cv2.resize(image, (self.new_width, self.new_height))
+            try:
+                image = cv2.resize(image, (self.new_width, self.new_height))
+            except cv2.error:
+                raise too_large(path) from None
         if self.color == "GRAY":
             return image[:, :, None]
         return image[:, :, ::-1] if self.color == "RGB" else image
@@ -146,33 +164,24 @@ class Transform:
         return [more // 2 for more in spare]
 
 
-def whole_file(content):
-    """False for a JPEG that is cut off. An older OpenCV makes an image with a grey rest of it.
-
-    The marks of start and end never occur inside of the compressed data.
-    """
-    data = content.tobytes()
-    return not data.startswith(b"\xff\xd8") or data.rfind(b"\xff\xd9") > data.rfind(b"\xff\xda")
-
-
 def read_mean(path):
     """The mean image as float32 of shape (channels, height, width)."""
-    mean = np.load(path, allow_pickle=False) if path.endswith(".npy") else read_blob(path)
+    content = files.read(path)
+    mean = np.load(io.BytesIO(content), allow_pickle=False) if path.endswith(".npy") else read_blob(path, content)
     if mean.ndim != 3 or not np.isfinite(mean).all():
         raise ValueError(f"{path}: expected numbers of channels x height x width, got the shape {mean.shape}")
     return mean.astype(np.float32)
 
 
-def read_blob(path):
-    """The array in a .binaryproto, as compute_image_mean writes it, without its first axis (the number of images)."""
+def read_blob(path, content):
+    """The array in the content of a .binaryproto, as compute_image_mean writes it: without the first axis."""
     from caffe.proto import caffe_pb2
     from google.protobuf.message import DecodeError
 
     blob = caffe_pb2.BlobProto()
-    with open(path, "rb") as file:
-        try:
-            blob.ParseFromString(file.read())
-        except DecodeError:
-            raise ValueError(f"{path} is no .binaryproto; give one, or a .npy file") from None
+    try:
+        blob.ParseFromString(content)
+    except DecodeError:
+        raise ValueError(f"{path} is no .binaryproto; give one, or a .npy file") from None
     values, dims = np.array(blob.data, np.float32), list(blob.shape.dim) or [blob.channels, blob.height, blob.width]
     return values.reshape(dims[-3:]) if values.size == np.prod(dims) else values

@@ -37,7 +37,8 @@ class MultiLabelImageData(caffe.Layer):
                 f"{Batches.owner}: expected no bottom and the tops data, labels and, optionally, weights, "
                 f"got {len(bottom)} and {len(top)}"
             )
-        caffe.log(f"{Batches.owner}: {len(self.batches.images)} images, {self.batches.num_classes} classes")
+        images = self.batches.images
+        caffe.log(f"{Batches.owner}: {len(images)} images, {self.batches.num_classes} classes ({images.layout})")
 
     def reshape(self, bottom, top):
         n = self.batches.batch_size

@@ -43,7 +43,7 @@ def write(folder, test_rows):
     for loss in LOSSES:
         (folder / f"{loss}.prototxt").write_text(str(train_net(loss, test_rows)))
         deploy = ["deploy", f"{loss}.prototxt", "-o", f"{loss}_deploy.prototxt", "--shape", f"data=1,{FEATURES}"]
-        command = [sys.executable, "-m", "caffe_losses", *deploy]
+        command = [sys.executable, "-m", "caffe_losses", *deploy, "--force"]
         subprocess.run(command, cwd=str(folder), check=True, stdout=subprocess.DEVNULL)
 
 
