@@ -101,8 +101,9 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "data: top label removed",
         "labels: added (Data), 2 at a time from test_labels, in the order of data",
         "loss: labels label -> labels",
-        "check: TRAIN loads",
-        "check: TEST loads",
+        "paths: train_labels, test_labels start in the folder of hashtags.prototxt; train there",
+        "check: TRAIN loads, and runs forward and backward",
+        "check: TEST loads, and runs forward",
     ]
     log = caffe_program("train", "--solver", "solver.prototxt", cwd=tmp_path).stdout
     first, *_, last = (float(value) for value in re.findall(r"Iteration \d+ \(.*\), loss = (\S+)", log))
@@ -113,8 +114,8 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "loss: dropped (MultiLabelSoftmaxLoss)",
         "data: Data -> Input 1 x 1 x 12 x 12; give it images minus 10 and times 0.00390625",
         "prob: Softmax of fc",
-        "check: TRAIN loads",
-        "check: TEST loads",
+        "check: TRAIN loads, and runs forward and backward",
+        "check: TEST loads, and runs forward",
     ]
     net = caffe.Net("deploy.prototxt", "hashtags_iter_60.caffemodel", caffe.TEST)
     for image, expected in zip(images, labels):
@@ -144,7 +145,7 @@ def test_tops_are_as_caffe_makes_them(top, expected):
 def test_what_the_old_loss_says_is_kept():
     said = "softmax_param { axis: 2 } loss_param { ignore_label: 255 normalization: FULL }"
     net, _ = wire(DATA + FC + layer("loss", "SoftmaxWithLoss", "fc label", "loss", said), options={"axis": -1})
-    assert json.loads(net["loss"].python_param.param_str) == {"axis": -1, "ignore_label": 255, "normalization": "FULL"}
+    assert json.loads(net["loss"].python_param.param_str) == {"axis": -1, "normalization": "FULL"}
     net, _ = wire(DATA + FC + layer("loss", "SoftmaxWithLoss", "fc label", "", "loss_param { normalize: false }"))
     assert json.loads(net["loss"].python_param.param_str) == {"normalization": "BATCH_SIZE"}
 
