@@ -101,7 +101,7 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "data: top label removed",
         "labels: added (Data), 2 at a time from test_labels, in the order of data",
         "loss: labels label -> labels",
-        "paths: train_labels, test_labels start in the folder of hashtags.prototxt; train there",
+        "paths: of train_labels, test_labels relative to the folder of hashtags.prototxt; train there",
         "check: TRAIN loads, and runs forward and backward",
         "check: TEST loads, and runs forward",
     ]

@@ -107,15 +107,16 @@ class Places:
         self.here, self.file, self.paths = folder == os.getcwd(), os.path.basename(output), []
 
     def path(self, path):
-        written = path if self.here else os.path.abspath(path)
-        self.paths += [] if os.path.isabs(written) or written in self.paths else [written]
-        return written
+        self.paths += [] if os.path.isabs(path) or path in self.paths else [path]
+        return path if self.here else os.path.abspath(path)
 
     def lines(self):
         """What to say of them."""
         if not self.paths:
             return []
-        return [f"paths: {', '.join(self.paths)} start in the folder of {self.file}; train there"]
+        if self.here:
+            return [f"paths: of {', '.join(self.paths)} relative to the folder of {self.file}; train there"]
+        return [f"paths: of {', '.join(self.paths)} absolute, as {self.file} goes into another folder"]
 
 
 def both(values):

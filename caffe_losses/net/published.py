@@ -15,7 +15,7 @@ class Published(namedtuple("Published", "activation labels options lost")):
     activation  "Softmax" or "Sigmoid", which it makes probabilities with; None if versions of it differ
     labels      "DENSE", "INDEX", or what its labels are, in words, if we have no such labels
     options     {option of ours: value} of what it always does
-    lost        what it has besides and ours do not, in words; "" for nothing
+    lost        what else is to be known of it, in words; "" for nothing
     """
 
     __slots__ = ()
@@ -24,14 +24,13 @@ class Published(namedtuple("Published", "activation labels options lost")):
 BATCH = {"normalization": "BATCH_SIZE"}
 SIGNS = "-1 for no, 1 for yes and 0 for ignored; write 0, 1 and -1, and give --param ignore_label=-1"
 FROM_1 = "class numbers from 1, filled with 0; write class numbers from 0, filled with -1, and give label_format=INDEX"
-UNHEEDED = "its gradient did not heed loss_weight, and that of ours does"
 NAMES = {"focusing_parameter": "gamma", "gamma": "gamma", "alpha": "alpha"}  # of parameters, there and here
 
 PYTHON = {
-    "CustomSoftmaxLoss": Published("Softmax", "DENSE", BATCH, UNHEEDED),
+    "CustomSoftmaxLoss": Published("Softmax", "DENSE", BATCH, ""),
     "FocalLoss": Published(
         "Sigmoid", "DENSE", dict(BATCH, alpha=None),
-        f"{UNHEEDED}; class balances that it read from a file are --param class_weight=FILE here",
+        "class balances that it reads from a file are --param class_weight=FILE here",
     ),
 }  # fmt: skip
 TYPES = {
@@ -68,15 +67,21 @@ def published_options(layer, fields):
     """
     options = dict(published(layer).options)
     for name, value in said(layer, fields).items():
-        if name in NAMES and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if is_translated(layer, name, value):
             options[NAMES[name]] = value
     return options
 
 
+def is_translated(layer, name, value):
+    """Whether a parameter is one of ours. The alpha of a softmax is a factor of all, and ours balances two sides."""
+    if name == "alpha" and published(layer).activation != "Sigmoid":
+        return False
+    return name in NAMES and isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def lost_parameters(layer, fields):
     """The names of its parameters that have no place here."""
-    return [name for name, value in said(layer, fields).items()
-            if name not in NAMES or isinstance(value, bool) or not isinstance(value, (int, float))]  # fmt: skip
+    return [name for name, value in said(layer, fields).items() if not is_translated(layer, name, value)]
 
 
 def said(layer, fields):

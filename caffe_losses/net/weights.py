@@ -1,5 +1,7 @@
 """Files of weights: what is in them, whether a net can take them, and into the net."""
 
+import sys
+
 from ..options import shortened
 from . import prototxt, trial
 
@@ -22,7 +24,7 @@ def load(net, path):
         OSError: the file cannot be read.
     """
     stored = shapes_in(path)
-    trial.shapes(net, "TEST")
+    trial.shapes(net, "TEST", sys.path)
     loaded = prototxt.load(net, "TEST")
     for name in loaded._layer_names:
         blobs = loaded.params.get(name, [])

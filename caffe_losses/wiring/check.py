@@ -24,8 +24,9 @@ def check(net, shapes=None, stages=NO_STAGES):
     Raises:
         ValueError: with the reason, if the net does not load, or would fail in the first iteration.
     """
-    lines = []
-    for phase, view in views(net.layer, net.state, stages).items():
+    lines, phases = [], views(net.layer, net.state, stages)
+    check_names(shapes or {}, phases.values())
+    for phase, view in phases.items():
         absent = [path for layer in view.layers for path in missing_files(layer)]
         whole = type(net)()
         whole.CopyFrom(net)
@@ -39,6 +40,14 @@ def check(net, shapes=None, stages=NO_STAGES):
         if phase == "TRAIN" and not learns and is_to_learn(view):
             lines.append("check: TRAIN learns nothing: no gradient reaches any weights; see loss_weight and lr_mult")
     return lines
+
+
+def check_names(shapes, phases):
+    """ValueError for a shape of what no data layer makes."""
+    tops = dict.fromkeys(top for view in phases for layer in view.layers if not layer.bottom for top in layer.top)
+    for name in shapes:
+        if name is not None and name not in tops:
+            raise ValueError(f"--shape: expected a top of a data layer, {', '.join(tops)}, got {name}")
 
 
 def is_to_learn(view):

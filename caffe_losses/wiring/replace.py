@@ -35,6 +35,8 @@ def tell_lost(wiring, loss):
         lost += lost_parameters(loss, fields)
         if public.lost:
             wiring.tell(loss, f"of {kind(loss)}: {public.lost}")
+        if loss.type == "Python" and weight(loss) not in (0, 1):
+            wiring.tell(loss, f"loss_weight {weight(loss):g} now scales the gradient, which {kind(loss)} did not")
         if public.labels not in ("DENSE", "INDEX"):
             wiring.tell(loss, f"labels of {kind(loss)} are {public.labels}")
     elif our_loss(loss) is None:

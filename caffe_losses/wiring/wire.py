@@ -66,6 +66,7 @@ def wire(
     if metrics:
         add_metrics(wiring, old, metrics)
     wiring.check()
+    wiring.tell_stages()
     wired = type(net)()
     wired.CopyFrom(net)
     del wired.layer[:]

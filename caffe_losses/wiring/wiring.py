@@ -1,5 +1,7 @@
 """The net that is being rewired."""
 
+import json
+
 from ..net.kinds import LEARNED, kind
 from ..net.view import PHASES, View, copies, is_in, stages_hint, views
 
@@ -53,6 +55,13 @@ class Wiring:
     def is_taken(self, blob, besides=()):
         """Whether a layer takes the blob, other than these."""
         return any(blob in layer.bottom and not is_in(layer, besides) for layer in self.layers)
+
+    def tell_stages(self):
+        """Tell of the stages that the solver has to name."""
+        states = [f"{phase.lower()}_state {{ {' '.join(f'stage: {json.dumps(stage)}' for stage in stages)} }}"
+                  for phase, stages in zip(PHASES, self.stages) if stages]  # fmt: skip
+        if states:
+            self.lines.append(f"stages: give the solver {' and '.join(states)}")
 
     def check(self):
         """Refuse a net in which something has been left hanging, or a field of another Caffe."""
