@@ -80,9 +80,8 @@ def data_layers(case, sources):
         where = sources[phase]
         tops = ["data", "index tags both rest"]
         if case.apart:
-            text += hdf5("pictures", tops[0], where, rule(case, phase)) + hdf5(
-                "marks", tops[1], where, rule(case, phase)
-            )
+            for name, top in zip(("pictures", "marks"), tops):
+                text += hdf5(name, top, where, rule(case, phase))
         else:
             text += hdf5("all", " ".join(tops), where, rule(case, phase))
     return text
@@ -104,13 +103,8 @@ def label_layers():
 def labels_of(head):
     if head.way == "direct":
         return KINDS[head.kind]
-    ways = {
-        "slice": "cut_tags",
-        "concat": "joined_tags",
-        "reshape": "shaped_tags",
-        "split": f"split_{KINDS[head.kind]}",
-    }
-    return ways[head.way]
+    ways = {"slice": "cut_tags", "concat": "joined_tags", "reshape": "shaped_tags"}
+    return ways.get(head.way, f"split_{KINDS[head.kind]}")
 
 
 def scores_of(head):
