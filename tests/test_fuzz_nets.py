@@ -14,10 +14,9 @@ from databases import write_hdf5
 from google.protobuf import text_format
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
-from rewiring import OF_SCORES, layer
+from rewiring import OF_SCORES, check_here, layer
 
 from caffe_losses import losses, wiring
-from caffe_losses.net import trial
 
 CASES = min(20000, int(os.environ.get("FUZZ", "300")))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -253,21 +252,8 @@ def test_wired_nets_train_on_the_right_pairs(sources, case):
         event("labels of one number an image")
         return
     event("trained")
-    check_in_this_process(wired, stages)
+    assert [line.split()[1] for line in check_here(wired, stages=stages)] == ["TRAIN", "TEST"]
     train(folder, case, chosen, wired, arrays, count)
-
-
-def check_in_this_process(wired, stages):
-    """The check, for speed without a process of its own."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trial, "in_process", attempt_here)
-        lines = wiring.check(wired, None, stages)
-    assert [line.split()[1] for line in lines] == ["TRAIN", "TEST"]
-
-
-def attempt_here(net, text, folders, task):
-    with trial.temporary(net) as path:
-        return trial.attempt(path=path, **task)
 
 
 def train(folder, case, chosen, wired, arrays, count):

@@ -5,6 +5,7 @@ import re
 from ..extras import remedy
 
 FATAL = re.compile(r"^F\d{4,8} .*?\] (.*)$", re.MULTILINE)  # glog's, whether or not it is a failed check
+EXCEPTION = re.compile(r"[A-Z]\w*(?:Error|Exception): ")
 TYPES = re.compile(r"Unknown layer type: (.*?) \(known types: .*")
 
 
@@ -20,4 +21,7 @@ def reason(process):
         return f"this Caffe has no layer of the type {unknown.group(1)}" if unknown else fatal[-1]
     if process.returncode < 0:
         return f"it was ended by signal {-process.returncode}, perhaps for want of memory"
-    return (text.splitlines() or ["no reason given"])[-1]
+    lines = text.splitlines() or ["no reason given"]
+    if lines[-1].startswith("SystemError: "):  # Boost.Python's, after the exception that it is about was printed
+        return next((line for line in reversed(lines[:-1]) if EXCEPTION.match(line)), lines[-1])
+    return lines[-1]

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 
 from .prototxt import temporary
 from .reasons import reason
@@ -16,10 +17,10 @@ COMMAND = "import sys; sys.path[:] = {folders}; from caffe_losses.net import tri
 class Failure(ValueError):
     """Caffe does not load or run a net; the reason in one line.
 
-    loaded  whether it was loaded
+    loaded  how many nets it had loaded by then
     """
 
-    loaded = False
+    loaded = 0
 
 
 def shapes(net, phase, folders=None):
@@ -31,31 +32,32 @@ def shapes(net, phase, folders=None):
 
     Failure, with Caffe's reason, if the net does not load.
     """
-    text = f"check: Caffe does not load the {phase} phase"
-    return in_process(net, text, folders, {"phase": phase, "run": False})["shapes"]
+    return in_process([net], folders, phase=phase, run=False, labels={})["shapes"]
 
 
-def run(net, phase, labels):
-    """Load a net and run it forward and, in TRAIN, backward. Returns whether a gradient reaches weights.
+def run(nets, phase, labels):
+    """Load nets one after the other, and run the last forward and, in TRAIN, backward.
 
     labels  {blob of an Input layer: n}: it is filled with whole numbers below n. Others: with normal numbers
 
-    Failure if it does not load or does not run.
+    Returns whether a gradient reaches weights. Failure if one does not load, or the last does not run.
     """
-    text = f"check: the {phase} phase fails in its first iteration"
-    return in_process(net, text, None, {"phase": phase, "run": True, "labels": labels})["learns"]
+    return in_process(nets, None, phase=phase, run=True, labels=labels)["learns"]
 
 
-def in_process(net, text, folders, task):
+def in_process(nets, folders, **task):
     searched = "[folder for folder in sys.path if folder] + " + repr([PACKAGE]) if folders is None else repr(folders)
     environment = dict(os.environ, GLOG_minloglevel="2")
-    with temporary(net) as path:
-        command = [sys.executable, "-c", COMMAND.format(folders=searched), json.dumps(dict(task, path=path))]
+    with ExitStack() as files:
+        paths = [files.enter_context(temporary(net)) for net in nets]
+        command = [sys.executable, "-c", COMMAND.format(folders=searched), json.dumps(dict(task, paths=paths))]
         process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     output = process.stdout.decode(errors="replace")
     if process.returncode:
-        failure = Failure(f"{text}: {reason(process)}")
-        failure.loaded = LOADED in output
+        loaded, phase = output.count(LOADED), task["phase"]
+        what = f"the {phase} phase fails in its first iteration" if loaded else f"Caffe does not load the {phase} phase"
+        failure = Failure(f"check: {what}: {reason(process)}")
+        failure.loaded = loaded
         raise failure
     return json.loads(output.split(MARK)[1])
 
@@ -66,8 +68,8 @@ def main(task):
     print(MARK + json.dumps(result) + MARK)
 
 
-def attempt(path, phase, run, labels=None):
-    """Load the net in a file, and run it if asked to. Caffe may end the process.
+def attempt(paths, phase, run, labels):
+    """Load the nets in these files, and run the last if asked to. Caffe may end the process.
 
     Returns {"shapes": those of its blobs, "learns": whether weights got a gradient}.
     """
@@ -75,8 +77,10 @@ def attempt(path, phase, run, labels=None):
     import numpy as np
 
     caffe.set_random_seed(1)
-    net = caffe.Net(path, getattr(caffe, phase))
-    print(LOADED, flush=True)
+    for path in paths:
+        net = None  # before the next one opens the same sources
+        net = caffe.Net(path, getattr(caffe, phase))
+        print(LOADED, flush=True)
     if run:
         random = np.random.RandomState(1)
         for name in net.inputs:

@@ -108,7 +108,10 @@ def options_of(wiring, partner, partners, image_lists):
 
 
 def batch_of(wiring, partner, partners):
-    batch = batch_size(partner) or partner.image_data_param.batch_size or partner.data_param.batch_size
+    told = [
+        param.batch_size for param in (partner.image_data_param, partner.data_param) if param.HasField("batch_size")
+    ]
+    batch = batch_size(partner) or max(told, default=None)  # a data layer of another Caffe has them too
     if wiring.batches:
         batch = for_phase(wiring, partner, partners, wiring.batches, "a --batch")
     if not batch:

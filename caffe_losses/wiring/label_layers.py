@@ -6,7 +6,7 @@ from ..net.kinds import kind
 from ..net.make import copy_rules, layer
 from ..net.sources import BATCH_PARAMS, batch_param, batch_size, image_options
 from ..net.view import is_in
-from .partners import chosen, drop_dead, for_phase, makers, release, tops_of
+from .partners import chosen, drop_dead, for_phase, makers, phases_read, release, tops_of
 
 SINGLE = "Data", "ImageData", "MemoryData", "WindowData"  # their second top has one number an image
 
@@ -15,6 +15,8 @@ def set_batches(wiring, batches):
     """Have each data layer of a kind that says it read so many images at a time."""
     data = [maker for maker in wiring.layers if not maker.bottom and batch_size(maker) is not None]
     for maker in data:
+        if not phases_read(wiring, maker, data):
+            continue
         batch = for_phase(wiring, maker, data, batches, "a --batch")
         if batch_size(maker) == batch:
             continue

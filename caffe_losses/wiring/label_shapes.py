@@ -1,7 +1,7 @@
 """The shapes that labels must have, from the shapes of the scores: through Slice, Concat and the like."""
 
 from ..net.heads import CLASS_AXIS, head_of, takes_indices
-from ..net.kinds import is_known_loss, is_metric, is_ours, our_loss
+from ..net.kinds import is_known_loss, is_ours, our_loss
 from ..options import parse
 
 SAME = ("AbsVal", "BNLL", "Clip", "Dropout", "ELU", "Eltwise", "Exp", "Log", "Power", "ReLU", "Sigmoid", "Split",
@@ -25,7 +25,8 @@ def label_shapes(view, tops, blobs):
 
 
 def wants(view, layer, blobs, wanted):
-    if len(layer.bottom) > 1 and (is_known_loss(layer) or is_metric(layer)):
+    ours = is_ours(layer, "MultiLabelMetrics")
+    if len(layer.bottom) > 1 and (is_known_loss(layer) or layer.type == "Accuracy" or ours):
         return wants_of_loss(view, layer, blobs)
     tops = [wanted.get(top) for top in layer.top]
     if not any(tops):

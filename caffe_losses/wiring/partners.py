@@ -19,7 +19,11 @@ def tops_of(wiring, losses, bottom):
 
 def makers(wiring, tops):
     """The layers without bottoms that make one of these tops, also those that stages leave out."""
-    return [maker for maker in wiring.layers if not maker.bottom and set(maker.top) & set(tops)]
+    alike = [maker for maker in wiring.layers if not maker.bottom and set(maker.top) & set(tops)]
+    for maker in alike:
+        if not phases_read(wiring, maker, alike):
+            wiring.tell(maker, "left as it is: its rules leave it out, and do not say of TRAIN or TEST")
+    return [maker for maker in alike if phases_read(wiring, maker, alike)]
 
 
 def groups(wiring, layers):
@@ -46,17 +50,16 @@ def chosen(wiring, images, label_makers):
 
 
 def phases_read(wiring, partner, siblings):
-    """The phases that a data layer reads for; of one that stages leave out, those that it may be in.
+    """The phases that a data layer reads for; of one that stages leave out, that which it may be in.
 
-    siblings  the layers that read the like; a phase that has one of them has no need of another
+    siblings  the layers that read the like: where a layer may be in both phases, one that has some needs no other
     """
     phases = [phase for phase in PHASES if wiring.view(phase).has(partner)]
     if phases:
         return phases
     possible = [phase for phase in PHASES if may_be_in(partner, phase)]
     if len(possible) > 1:
-        free = [phase for phase in possible if not any(wiring.view(phase).has(other) for other in siblings)]
-        possible = free or possible
+        return [phase for phase in possible if not any(wiring.view(phase).has(other) for other in siblings)]
     return possible
 
 

@@ -94,11 +94,10 @@ def label_limits(net, phase):
     return limits
 
 
-def smaller(net, blobs):
+def smaller(net):
     """The net on SMALL images; None if it is not known how, or it has no more."""
-    data = [layer for layer in net.layer if not layer.bottom]
-    sizes = {blobs[top][0] for layer in data for top in layer.top if blobs.get(top)}
-    if len(sizes) != 1 or max(sizes) <= SMALL:
+    sizes = {size for layer in net.layer if not layer.bottom for size in sizes_of(layer)}
+    if len(sizes) != 1 or None in sizes or max(sizes) <= SMALL:
         return None
     small = type(net)()
     small.CopyFrom(net)
@@ -116,6 +115,11 @@ def smaller(net, blobs):
         elif is_ours(layer, "MultiLabelMetrics"):
             options = parse("MultiLabelMetrics", layer.python_param.param_str)
             layer.python_param.param_str = json.dumps(dict(options, test_iter=1, images=None))
-        elif not layer.bottom:
-            return None
     return small
+
+
+def sizes_of(layer):
+    """How many images there are in each top of a data layer; [None] if that is not known, or not to be changed."""
+    if layer.type == "Input":
+        return [shape.dim[0] if shape.dim else None for shape in layer.input_param.shape]
+    return [batch_size(layer)]
