@@ -33,24 +33,20 @@ PYTHON = {
         "class balances that it reads from a file are --param class_weight=FILE here",
     ),
 }  # fmt: skip
+WEIGHTS = "weights of classes are --param class_weight"
+UNSCALED = dict(BATCH, label_scale="NONE")
 TYPES = {
-    "CustomSoftMaxLoss": Published("Softmax", "INDEX", {}, ""),
     "FocalLoss": Published(None, "INDEX", {}, "some versions take a softmax and some a sigmoid"),
-    "MultiLabelLoss": Published("Sigmoid", SIGNS, BATCH, ""),
+    "MultiLabelLoss": Published("Sigmoid", SIGNS, BATCH, "some versions balance the labels of an image"),
     "MultiLabelSigmoidLoss": Published("Sigmoid", "DENSE", {}, "labels outside of [0, 1] are refused, not ignored"),
-    "MultiSigmoidCrossEntropyLoss": Published("Sigmoid", "DENSE", {}, ""),
-    "MultiSoftmaxWithLoss": Published("Softmax", "INDEX", {}, ""),
-    "SigmoidFocalLoss": Published("Sigmoid", "DENSE", {}, ""),
-    "SigmoidMultiLabelLoss": Published("Sigmoid", FROM_1, {}, ""),
-    "SigmoidWeightedCrossEntropyLoss": Published("Sigmoid", "DENSE", {}, "weights of classes are --param class_weight"),
+    "MultilabelMultinomialLogisticLoss": Published(None, "DENSE", UNSCALED, "it takes probabilities"),
+    "SigmoidFocalLoss": Published("Sigmoid", "DENSE", {"alpha": None}, WEIGHTS),
+    "SigmoidMultiLabelLoss": Published("Sigmoid", FROM_1, {}, "a weight of the labels 0 is --param pos_weight"),
     "SoftmaxFocalLoss": Published("Softmax", "INDEX", {}, ""),
-    "SoftmaxMultiLabelLoss": Published("Softmax", "DENSE", {}, ""),
-    "SoftmaxMultilabelLoss": Published("Softmax", "DENSE", {}, ""),
+    "SoftmaxMultilabelLoss": Published("Softmax", "DENSE", UNSCALED, ""),
     "SoftmaxWithFocalLoss": Published("Softmax", "INDEX", {}, ""),
-    "WeightedSigmoidCrossEntropyLoss": Published(
-        "Sigmoid", "DENSE", {}, "weights of classes are --param class_weight"
-    ),
-}  # fmt: skip
+    "WeightedSigmoidCrossEntropyLoss": Published("Sigmoid", "DENSE", {}, WEIGHTS),
+}
 
 
 def published(layer):

@@ -35,8 +35,7 @@ def is_only(wiring, maker, images):
 
 
 def is_used(wiring, blob, losses):
-    silences = [other for other in wiring.layers if other.type == "Silence"]
-    return wiring.is_taken(blob, besides=[*losses, *silences])
+    return wiring.is_taken(blob, besides=[*losses, *wiring.silences()])
 
 
 def check_alone(wiring, partners, image_tops):
@@ -76,7 +75,7 @@ def replace(wiring, partner, partners, image_tops, labels, image_lists):
     gone = type(partner)()
     gone.CopyFrom(partner)
     partner.CopyFrom(layer)
-    silence_no_more(wiring, gone)
+    silence_no_more(wiring, [gone])
 
 
 def options_of(wiring, partner, partners, image_lists):

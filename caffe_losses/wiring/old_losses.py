@@ -65,10 +65,16 @@ def check_same_labels(view, layers):
         raise ValueError(f"the losses have different labels: {reads}; name those to replace with --head")
 
 
+def origins(wiring, layer):
+    """The names of the blobs that a layer's labels are copies of."""
+    return {wiring.view(phase).origin(layer, layer.bottom[1]).top for phase in wiring.phases_of(layer)}
+
+
 def drop_accuracies(wiring, loss):
     """Remove each Accuracy of the loss's scores or labels; tell of what else reads the labels."""
+    same = {*loss.bottom[:2], *origins(wiring, loss)}
     for layer in [layer for layer in wiring.layers if layer.type == "Accuracy"]:
-        if set(layer.bottom) & set(loss.bottom[:2]):
+        if same & {*layer.bottom, *origins(wiring, layer)}:
             if any(wiring.is_taken(top) for top in layer.top):
                 raise ValueError(f"layer {layer.name} (Accuracy) takes one label an image, but its top is in use")
             wiring.remove(layer, "Accuracy takes one label an image")

@@ -1,5 +1,7 @@
 """The data layers that the losses' scores and labels are made of, and what is no longer needed of them."""
 
+from collections import Counter
+
 from ..net.kinds import kind
 from ..net.make import copy_rules, layer
 from ..net.sources import BATCH_PARAMS
@@ -75,42 +77,45 @@ def for_phase(wiring, partner, siblings, values, what):
 
 def drop_dead(wiring, losses):
     """Remove the layers between the data and the losses' old labels that nothing else takes."""
-    between = []
+    between = set()
     for phase in wiring.phases:
         view = wiring.view(phase)
         makers_of = [view.maker(loss, loss.bottom[1]) for loss in losses if view.has(loss)]
-        between += [maker for maker in view.needed(makers_of) if maker.bottom and not is_in(maker, between)]
-    for maker in reversed([other for other in wiring.layers if is_in(other, between)]):
-        if not is_needed(wiring, maker, losses):
-            wiring.remove(maker, "nothing else takes the old labels")
-            silence_no_more(wiring, maker)
+        between.update(id(maker) for maker in view.needed(makers_of) if maker.bottom)
+    others = [other for other in wiring.layers if other.type != "Silence" and not is_in(other, losses)]
+    taken = Counter(blob for other in others for blob in other.bottom)
+    dead = []
+    for maker in reversed(wiring.layers):
+        if id(maker) in between and not any(taken[top] for top in maker.top):
+            dead.append(maker)
+            taken.subtract(maker.bottom)
+    wiring.remove_all(dead, "nothing else takes the old labels")
+    silence_no_more(wiring, dead)
 
 
 def is_needed(wiring, maker, losses):
     """Whether something takes what a layer makes, besides these losses and what silences it."""
-    silences = [other for other in wiring.layers if other.type == "Silence"]
-    return any(wiring.is_taken(top, besides=[*losses, *silences]) for top in maker.top)
+    return any(wiring.is_taken(top, besides=[*losses, *wiring.silences()]) for top in maker.top)
 
 
-def silence_no_more(wiring, maker):
-    """Take the tops of a layer that has gone from what silences them."""
-    for silence in [other for other in wiring.layers if other.type == "Silence"]:
-        left = [blob for blob in silence.bottom if blob not in maker.top or made_elsewhere(wiring, blob)]
+def silence_no_more(wiring, gone):
+    """Take the tops of layers that have gone from what silences them."""
+    made = {top for other in wiring.layers for top in other.top}
+    hanging = {top for maker in gone for top in maker.top} - made
+    for silence in wiring.silences():
+        left = [blob for blob in silence.bottom if blob not in hanging]
         if len(left) < len(silence.bottom):
+            lost = ", ".join(blob for blob in silence.bottom if blob in hanging)
             silence.bottom[:] = left
             if not left:
-                wiring.remove(silence, f"{maker.name} has gone")
-
-
-def made_elsewhere(wiring, blob):
-    return any(blob in other.top for other in wiring.layers)
+                wiring.remove(silence, f"nothing makes {lost} now")
 
 
 def release(wiring, maker, blobs, losses, labels):
     """Take old labels from the layer that makes them, or remove it if nothing takes its tops."""
     if not is_needed(wiring, maker, losses):
         wiring.remove(maker, f"nothing else takes what this {kind(maker)} reads")
-        silence_no_more(wiring, maker)
+        silence_no_more(wiring, [maker])
         return
     for blob in blobs:
         if blob in maker.top:

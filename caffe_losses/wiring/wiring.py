@@ -19,7 +19,7 @@ class Wiring:
 
     def __init__(self, net, loss, options, stages, foreign):
         self.layers, self.state, self.stages, self.lines = copies(net.layer), net.state, stages, []
-        self.loss, self.options, self.batches = loss, options, None
+        self.loss, self.options, self.batches, self.told = loss, options, None, set()
         self.foreign = {id(layer): foreign[layer.name] for layer in self.layers if layer.name in foreign}
         self.phases = list(views(self.layers, self.state, stages))
         loss(**options)  # refuses wrong ones
@@ -30,7 +30,8 @@ class Wiring:
 
     def tell(self, layer, text):
         line = f"{layer.name}: {text}"
-        if line not in self.lines:
+        if line not in self.told:
+            self.told.add(line)
             self.lines.append(line)
 
     def view(self, phase):
@@ -45,8 +46,16 @@ class Wiring:
         return self.foreign.get(id(layer), {})
 
     def remove(self, layer, reason):
-        self.layers = [other for other in self.layers if other is not layer]
-        self.tell(layer, f"removed: {reason}")
+        self.remove_all([layer], reason)
+
+    def remove_all(self, layers, reason):
+        gone = set(map(id, layers))
+        self.layers = [layer for layer in self.layers if id(layer) not in gone]
+        for layer in layers:
+            self.tell(layer, f"removed: {reason}")
+
+    def silences(self):
+        return [layer for layer in self.layers if layer.type == "Silence"]
 
     def put_after(self, layer, added):
         place = next(i for i, other in enumerate(self.layers) if other is layer) + 1
