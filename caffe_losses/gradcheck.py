@@ -10,11 +10,12 @@ and a relative tolerance, is what the analytic value may be off. Where a kink (R
 within reach of h, smaller steps are tried; on a kink, each slope between its two sides is right.
 """
 
+import sys
 from collections import namedtuple
 
 import numpy as np
 
-from .net import prototxt
+from .net import prototxt, trial
 from .net.kinds import is_loss, is_metric
 
 STEPS = 1e-1, 1e-2, 1e-3, 1e-4  # times max(1, |x|)
@@ -127,7 +128,7 @@ def check_net(path, *, layer=None, bottom=None, elements=100, seed=0, phase="TRA
         {layer name: [Element, ...]}.
 
     Raises:
-        ValueError: the file is no net, or there is no such layer or bottom.
+        ValueError: the file is no net, Caffe does not load it, or there is no such layer or bottom.
         OSError: the file cannot be read.
     """
     import caffe
@@ -158,6 +159,7 @@ def backward_everywhere(path, phase):
     differentiable = [layer for layer in net.layer if not is_metric(layer)]
     del net.layer[:]
     net.layer.extend(differentiable)
+    trial.shapes(net, phase, sys.path)
     return prototxt.load(net, phase), labels
 
 

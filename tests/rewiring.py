@@ -1,6 +1,7 @@
 """Stock and small nets for the tests of net/ and wiring/, and both as one calls them there."""
 
 import os
+from contextlib import ExitStack
 
 import pytest
 from caffe.proto import caffe_pb2
@@ -8,7 +9,7 @@ from google.protobuf import text_format
 
 from caffe_losses import losses, wiring
 from caffe_losses.__main__ import parser
-from caffe_losses.net import prototxt
+from caffe_losses.net import prototxt, trial
 from caffe_losses.net.view import View
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -79,6 +80,18 @@ def refused(text, loss="MultiLabelSoftmaxLoss", **options):
 def deployed(text, **options):
     net, lines = wiring.deploy(parsed(text), **options)
     return {layer.name: layer for layer in net.layer}, lines
+
+
+def check_here(net, shapes=None, **options):
+    """`wiring.check` of a net that is right, without the processes of its own that it takes for one that is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "in_process", attempt_here)
+        return wiring.check(net, shapes, **options)
+
+
+def attempt_here(nets, folders, **task):
+    with ExitStack() as files:
+        return trial.attempt(paths=[files.enter_context(trial.temporary(net)) for net in nets], **task)
 
 
 def stock(model):

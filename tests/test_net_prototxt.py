@@ -11,7 +11,7 @@ from google.protobuf import text_format
 from nets import input_layer
 from rewiring import DATA, FC, LOSS, command, parsed
 
-from caffe_losses.net import prototxt
+from caffe_losses.net import prototxt, trial
 
 
 def test_older_formats_are_upgraded_as_caffe_does(tmp_path, capsys):
@@ -87,8 +87,8 @@ def test_shapes_and_the_loaded_net_are_the_same():
     net = parsed(input_layer("data", (3, 4)) + FC)
     loaded = prototxt.load(net, "TEST")
     assert isinstance(loaded, caffe.Net)
-    assert prototxt.shapes(net, "TEST") == {name: list(blob.data.shape) for name, blob in loaded.blobs.items()}
-    assert prototxt.shapes(net, "TEST") == {"data": [3, 4], "fc": [3, 5]}
+    assert trial.shapes(net, "TEST") == {name: list(blob.data.shape) for name, blob in loaded.blobs.items()}
+    assert trial.shapes(net, "TEST") == {"data": [3, 4], "fc": [3, 5]}
 
 
 @pytest.mark.parametrize("text, reason", [
@@ -98,7 +98,7 @@ def test_shapes_and_the_loaded_net_are_the_same():
 ])  # fmt: skip
 def test_what_caffe_ends_the_process_for_is_told(text, reason):
     with pytest.raises(ValueError, match=rf"^check: Caffe does not load the TRAIN phase: [^\n]*{reason}[^\n]*$"):
-        prototxt.shapes(parsed(input_layer("data", (3, 4)) + text), "TRAIN")
+        trial.shapes(parsed(input_layer("data", (3, 4)) + text), "TRAIN")
 
 
 def test_quiet_leaves_what_the_user_has_set():

@@ -57,7 +57,7 @@ def test_image_lists_take_the_place_of_single_labels(tmp_path, image_lists, caps
     out = capsys.readouterr().out
     assert "outputs" in out  # as many as classes.txt has
     assert "metrics: added: mAP of" in out
-    assert "check: TRAIN loads\ncheck: TEST loads" in out
+    assert "check: TRAIN loads, and runs forward and backward\ncheck: TEST loads, and runs forward\n" in out
 
 
 def test_the_deploy_net_knows_the_shape_of_a_list_s_images(tmp_path, image_lists, capsys):

@@ -17,7 +17,9 @@ def test_resizing():
     taken = layer("more", "InnerProduct", "fc", "more", "inner_product_param { num_output: 2 }")
     assert "feeds more (InnerProduct) too" in refused(DATA + FC + taken + LOSS, num_classes=3)
     shared = FC.replace("inner_product", 'param { name: "w" } inner_product')
-    assert "shares its weights by name" in refused(DATA + shared + LOSS, num_classes=3)
+    sharing = shared.replace('"fc"', '"twin"')
+    assert "fc shares its weights by name with twin" in refused(DATA + shared + sharing + LOSS, num_classes=3)
+    assert wire(DATA + shared + LOSS, num_classes=3)[0]["fc_3"].param[0].name == "w"
     frozen = FC.replace("inner_product", "param { lr_mult: 0 } inner_product")
     assert "fc: its lr_mult is 0, so that it does not train" in wire(DATA + frozen + LOSS, num_classes=3)[1]
     assert wire(DATA + FC + LOSS + FC.replace('"fc"', '"fc_3"', 1).replace('top: "fc"', 'top: "x"'), num_classes=3)[0][

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 
 import caffe
 import numpy as np
@@ -27,6 +28,7 @@ from rewiring import (
 )
 
 from caffe_losses import losses, wiring
+from caffe_losses.net import prototxt
 
 # Stock nets
 
@@ -101,8 +103,9 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "data: top label removed",
         "labels: added (Data), 2 at a time from test_labels, in the order of data",
         "loss: labels label -> labels",
-        "check: TRAIN loads",
-        "check: TEST loads",
+        "paths: of train_labels, test_labels relative to the folder of hashtags.prototxt; train there",
+        "check: TRAIN loads, and runs forward and backward",
+        "check: TEST loads, and runs forward",
     ]
     log = caffe_program("train", "--solver", "solver.prototxt", cwd=tmp_path).stdout
     first, *_, last = (float(value) for value in re.findall(r"Iteration \d+ \(.*\), loss = (\S+)", log))
@@ -113,8 +116,8 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "loss: dropped (MultiLabelSoftmaxLoss)",
         "data: Data -> Input 1 x 1 x 12 x 12; give it images minus 10 and times 0.00390625",
         "prob: Softmax of fc",
-        "check: TRAIN loads",
-        "check: TEST loads",
+        "check: TRAIN loads, and runs forward and backward",
+        "check: TEST loads, and runs forward",
     ]
     net = caffe.Net("deploy.prototxt", "hashtags_iter_60.caffemodel", caffe.TEST)
     for image, expected in zip(images, labels):
@@ -144,7 +147,7 @@ def test_tops_are_as_caffe_makes_them(top, expected):
 def test_what_the_old_loss_says_is_kept():
     said = "softmax_param { axis: 2 } loss_param { ignore_label: 255 normalization: FULL }"
     net, _ = wire(DATA + FC + layer("loss", "SoftmaxWithLoss", "fc label", "loss", said), options={"axis": -1})
-    assert json.loads(net["loss"].python_param.param_str) == {"axis": -1, "ignore_label": 255, "normalization": "FULL"}
+    assert json.loads(net["loss"].python_param.param_str) == {"axis": -1, "normalization": "FULL"}
     net, _ = wire(DATA + FC + layer("loss", "SoftmaxWithLoss", "fc label", "", "loss_param { normalize: false }"))
     assert json.loads(net["loss"].python_param.param_str) == {"normalization": "BATCH_SIZE"}
 
@@ -253,3 +256,68 @@ def test_wrong_arguments_are_refused(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         command("wire", tmp_path / "in.prototxt", "-o", tmp_path / "out", "--loss", "SigmoidFocalLoss", *options)
     assert not (tmp_path / "out").exists()
+
+
+def test_an_accuracy_of_copies_of_the_labels_goes_too():
+    copies = layer("twice", "Split", "label", "l1 l2") + layer("f", "Flatten", "fc", "flat")
+    text = DATA + FC + copies + LOSS.replace('"label"', '"l1"') + layer("acc", "Accuracy", "flat l2", "acc")
+    assert "acc" not in wire(text)[0]
+
+
+@pytest.mark.parametrize("output, written, said", [
+    ("out.prototxt", "new", "paths: of new relative to the folder of out.prototxt; train there"),
+    ("sub/out.prototxt", "{}/new", "paths: of new absolute, as out.prototxt goes into another folder"),
+])  # fmt: skip
+def test_paths_are_found_from_where_the_net_is(output, written, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "in.prototxt").write_text(DATA + FC + LOSS)
+    options = ["--label-source", "new", "new", "--loss", "MultiLabelSoftmaxLoss"]
+    assert command("wire", "in.prototxt", "-o", output, *options) == 0
+    assert said in capsys.readouterr().out.splitlines()
+    layers = {one.name: one for one in prototxt.read(output).net.layer}
+    assert layers["labels"].data_param.source == written.format(tmp_path)
+    lists = ["--image-list", "new", "/new", "--classes", "names.txt", "--mean", "mean.npy", "--resize", "9,9"]
+    (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
+    rules = ["include { phase: TRAIN }", "include { phase: TEST }"]
+    (tmp_path / "in.prototxt").write_text("".join(DATA.replace("hdf5", f"{r} hdf5", 1) for r in rules) + FC + LOSS)
+    assert command("wire", "in.prototxt", "-o", output, "--batch", 3, 2, *lists, *options[3:]) == 0
+    told = [json.loads(one.python_param.param_str) for one in prototxt.read(output).net.layer if not one.bottom]
+    folder = written[: -len("new")].format(tmp_path)
+    assert [(one["source"], one["batch_size"]) for one in told] == [(f"{folder}new", 3), ("/new", 2)]
+    assert all(one["classes"] == f"{folder}names.txt" and one["mean_file"] == f"{folder}mean.npy" for one in told)
+
+
+def test_stages_on_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    staged = "".join(DATA.replace("hdf5", f"include {{ stage: '{stage}' }} hdf5", 1) for stage in ("fit", "see"))
+    (tmp_path / "in.prototxt").write_text(staged + FC + LOSS)
+    options = [
+        "in.prototxt",
+        "-o",
+        "out.prototxt",
+        "--shape",
+        "data=2,4",
+        "--check",
+        "--stage",
+        "fit",
+        "--stage",
+        "see",
+    ]
+    assert command("wire", *options, "--loss", "AsymmetricLoss", "--label-source", "a", "b") == 0
+    out = capsys.readouterr().out
+    assert 'stages: give the solver train_state { stage: "fit" } and test_state { stage: "see" }' in out
+    assert out.count("check: ") == 2
+    assert command("deploy", "out.prototxt", *options[1:]) == 0
+    with pytest.raises(ValueError, match=r"^--stage: expected one or two, for TRAIN and TEST, got 3; join stages by"):
+        command("deploy", "out.prototxt", *options[1:], "--stage", "a")
+
+
+def test_forty_thousand_layers():
+    deep = "".join(layer(f"r{k}", "Dropout", "data", "data") for k in range(20000))
+    deep += "".join(layer(f"f{k}", "Flatten", f"b{k}", f"b{k + 1}") for k in range(20000))
+    text = DATA.replace('top: "label"', 'top: "b0"') + deep + FC + LOSS.replace('"label"', '"b20000"')
+    start = time.process_time()
+    net, _ = wire(text, "SigmoidCrossEntropyLoss", num_classes=3, sources=["a", "a"])
+    assert len(net) == 20004
+    assert time.process_time() - start < 60

@@ -6,6 +6,7 @@ from itertools import chain
 
 from ..files import Outputs, check_regular
 from ..net import prototxt
+from ..net.view import NO_STAGES
 from ..wiring import check
 
 
@@ -89,7 +90,7 @@ def add_rewriting(parser):
     """What goes in and out."""
     parser.add_argument("-o", "--output", metavar="OUT", required=True, help="prototxt to write")
     add_force(parser)
-    parser.add_argument("--check", action="store_true", help="load the result in Caffe")
+    parser.add_argument("--check", action="store_true", help="load the result in Caffe, and run it once")
     parser.add_argument(
         "--shape",
         metavar="[TOP=]N,C,H,W",
@@ -98,6 +99,22 @@ def add_rewriting(parser):
         default=[],
         help="of data that does not tell its shape, as crop_size does; may be repeated",
     )
+    parser.add_argument(
+        "--stage",
+        metavar="STAGE",
+        nargs="+",
+        action="append",
+        help="the stages that the solver names: one for both phases, or that of TRAIN and that of TEST; several of a "
+        "phase are joined by commas",
+    )
+
+
+def stages_of(options):
+    """(stages in TRAIN, stages in TEST) of the arguments."""
+    words = [word for group in options.stage or [] for word in group]
+    if len(words) > 2:
+        raise ValueError(f"--stage: expected one or two, for TRAIN and TEST, got {len(words)}; join stages by commas")
+    return tuple(word.split(",") for word in (words[0], words[-1])) if words else NO_STAGES
 
 
 def finish(file, rewritten, options, shapes=None):
@@ -105,7 +122,7 @@ def finish(file, rewritten, options, shapes=None):
     output = outputs(options, [options.output])
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
-        print("\n".join(check(rewritten.net, shapes)))
+        print("\n".join(check(rewritten.net, shapes, stages_of(options))))
     output.write([prototxt.text(rewritten.net)])
     return 0
 

@@ -2,7 +2,7 @@
 
 from ..net import prototxt
 from ..wiring import deploy
-from .arguments import add_rewriting, finish, input_file
+from .arguments import add_rewriting, finish, input_file, stages_of
 
 
 def add_parser(commands):
@@ -24,5 +24,12 @@ def add_parser(commands):
 
 
 def run(options):
-    file = prototxt.read(options.net)
-    return finish(file, deploy(file.net, heads=options.head, shapes=dict(options.shape)), options)
+    file, foreign = prototxt.read_foreign(options.net)
+    rewritten = deploy(
+        file.net,
+        heads=options.head,
+        shapes=dict(options.shape),
+        stages=stages_of(options),
+        foreign=foreign,
+    )
+    return finish(file, rewritten, options)

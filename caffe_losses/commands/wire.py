@@ -6,8 +6,16 @@ from .. import losses, metrics
 from ..data import lists
 from ..net import prototxt
 from ..options import checked
-from ..wiring import ImageLists, TestMetrics, wire
-from .arguments import add_rewriting, finish, input_file, key_value, positive, size
+from ..wiring import ImageLists, Rewritten, TestMetrics, wire
+from .arguments import add_rewriting, finish, input_file, key_value, positive, size, stages_of
+
+
+def mean(text):
+    """[104.0, 117.0, 123.0] from "104,117,123"; any other text is the name of a file."""
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        return text
 
 
 def add_parser(commands):
@@ -43,6 +51,15 @@ def add_parser(commands):
         "--resize", metavar="H,W", type=size, help="resize the lists' images to this before they are cropped"
     )
     parser.add_argument(
+        "--mean",
+        metavar="MEAN",
+        type=mean,
+        help="subtract this from the lists' images, instead of what the net subtracts: e.g. 104,117,123, or a file",
+    )
+    parser.add_argument(
+        "--batch", metavar="N", nargs="+", type=positive, help="images at a time, in TRAIN and in TEST (as they are)"
+    )
+    parser.add_argument(
         "--metrics", metavar="NAME", nargs="+", help="measure in TEST, with MultiLabelMetrics: mAP, hit@1"
     )
     parser.add_argument(
@@ -60,43 +77,78 @@ def run(options):
         num_classes = len(lists.read_classes(options.classes))
         if options.num_classes not in (None, num_classes):
             raise ValueError(f"--num-classes {options.num_classes}: {options.classes} has {num_classes} names")
-    file = prototxt.read(options.net)
-    rewritten = wire(
+    places = Places(options.output)
+    file, foreign = prototxt.read_foreign(options.net)
+    net, lines = wire(
         file.net,
         options.loss,
         options=dict(options.param),
         num_classes=num_classes,
         labels=options.labels,
-        sources=options.label_source,
+        sources=options.label_source and [places.path(source) for source in options.label_source],
         heads=options.head,
-        image_lists=image_lists(options),
+        image_lists=image_lists(options, places),
         metrics=test_metrics(options),
+        batches=both(options.batch),
+        stages=stages_of(options),
+        foreign=foreign,
     )
-    return finish(file, rewritten, options, dict(options.shape))
+    return finish(file, Rewritten(net, lines + places.lines()), options, dict(options.shape))
+
+
+class Places:
+    """Paths as they go into the written file: relative to its folder if that is this one, and absolute otherwise.
+
+    Caffe starts relative paths in the folder that it runs in.
+    """
+
+    def __init__(self, output):
+        folder = os.path.dirname(os.path.abspath(output))
+        self.here, self.file, self.paths = folder == os.getcwd(), os.path.basename(output), []
+
+    def path(self, path):
+        self.paths += [] if os.path.isabs(path) or path in self.paths else [path]
+        return path if self.here else os.path.abspath(path)
+
+    def lines(self):
+        """What to say of them."""
+        if not self.paths:
+            return []
+        if self.here:
+            return [f"paths: of {', '.join(self.paths)} relative to the folder of {self.file}; train there"]
+        return [f"paths: of {', '.join(self.paths)} absolute, as {self.file} goes into another folder"]
+
+
+def both(values):
+    """One or two values as that for TRAIN and that for TEST; None if there are none."""
+    return values and [values[0], values[-1]]
 
 
 def check_arguments(options):
     """Refuse arguments that do not go together."""
-    for name, sources in (("--label-source", options.label_source), ("--image-list", options.image_list)):
+    ones_or_twos = ("--label-source", options.label_source), ("--image-list", options.image_list)
+    for name, sources in (*ones_or_twos, ("--batch", options.batch)):
         if len(sources or []) > 2:
             raise ValueError(f"{name}: expected one or two, got {len(sources)}")
     keys = [key for key, _ in options.param]
     twice = [key for key in keys if keys.count(key) > 1]
     if twice:
         raise ValueError(f"--param: expected KEY=VALUE, each key once, got {twice[0]} twice")
-    if not options.image_list and (options.classes or options.resize):
-        raise ValueError("--classes and --resize are of lists; give --image-list TRAIN TEST")
+    if not options.image_list and (options.classes or options.resize or options.mean is not None):
+        raise ValueError("--classes, --resize and --mean are of lists; give --image-list TRAIN TEST")
     if options.image_list and options.label_source:
         raise ValueError("--image-list has the labels too; leave --label-source out")
     if options.image_list and not (options.classes or options.num_classes):
         raise ValueError("--image-list: expected the names of the classes with --classes FILE, or --num-classes N")
 
 
-def image_lists(options):
+def image_lists(options, places):
     """The ImageLists of the arguments, or None."""
     if not options.image_list:
         return None
-    return ImageLists(options.image_list, options.classes or options.num_classes, options.resize)
+    classes = places.path(options.classes) if options.classes else options.num_classes
+    mean_of_lists = places.path(options.mean) if isinstance(options.mean, str) else options.mean
+    return ImageLists(list(map(places.path, options.image_list)), classes, options.resize, mean_of_lists)
 
 
 def test_metrics(options):

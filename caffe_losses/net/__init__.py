@@ -1,10 +1,15 @@
 """A net as its prototxt describes it.
 
-prototxt   nets and solvers: read, upgraded, written, loaded in Caffe
-kinds      what a layer is: learned, a loss, a loss of ours, a metric
-view       the layers of one phase: who makes and takes which blob, which layers a blob needs
-heads      each loss with its scores and labels
-sources    what a data layer holds: how many images, of which shape, how prepared
-weights    files of weights: read, checked, copied into a net
-make       new layers
+source_text  the text of a file: its encoding, and fields of another Caffe
+prototxt     nets and solvers: read, upgraded, written, loaded in Caffe
+reasons      why a process with Caffe in it ended
+trial        a net loaded and run in a process of its own
+published    losses for several labels that others have published
+kinds        what a layer is: learned, a loss, a loss of ours, a metric
+view         the layers of one phase: who makes and takes which blob, which layers a blob needs
+bounds       between which numbers a blob lies, whatever is learned
+heads        each loss with its scores and labels
+sources      what a data layer holds: how many images, of which shape, how prepared
+weights      files of weights: read, checked, copied into a net
+make         new layers
 """

@@ -1,6 +1,7 @@
 """What a layer is, from its LayerParameter: learned, a loss, a loss of ours, a metric."""
 
 from .. import losses
+from .published import published
 
 OURS = "caffe_losses.layers"
 LEARNED = "Convolution", "Deconvolution", "Embed", "InnerProduct", "LSTM", "RNN"
@@ -34,9 +35,15 @@ def our_loss(layer):
     return getattr(losses, name) if name in losses.__all__ and is_ours(layer, name) else None
 
 
+def published_loss(layer):
+    """The Published that the layer is; None if it is ours, Caffe's or not known."""
+    known = layer.type in LABEL_LOSSES or our_loss(layer) is not None
+    return None if known else published(layer)
+
+
 def is_known_loss(layer):
-    """Whether it compares scores with labels, and it is known how: a loss of ours, or one of LABEL_LOSSES."""
-    return layer.type in LABEL_LOSSES or our_loss(layer) is not None
+    """Whether it compares scores with labels, and it is known how: ours, one of LABEL_LOSSES, or a published one."""
+    return layer.type in LABEL_LOSSES or our_loss(layer) is not None or published(layer) is not None
 
 
 def is_loss(layer):

@@ -1,27 +1,18 @@
 """Nets and solvers in the text format: read, upgraded, written, loaded. No other code here knows that format."""
 
-import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 from collections import namedtuple
 from contextlib import contextmanager
 
-from ..extras import remedy
 from ..host import program
+from . import source_text
+from .reasons import reason
 
 NetFile = namedtuple("NetFile", "net upgraded")  # a NetParameter; whether it was in the format of an older Caffe
-
-LOAD = """
-import json, os, sys
-os.environ["GLOG_minloglevel"] = "2"
-import caffe
-net = caffe.Net(sys.argv[1], getattr(caffe, sys.argv[2]))
-print(sys.argv[3] + json.dumps({name: list(blob.data.shape) for name, blob in net.blobs.items()}) + sys.argv[3])
-"""
-MARK = "=== shapes ==="  # amid whatever else is printed
+UNKNOWN_FIELD = re.compile(r'Message type "(?:caffe\.)?(\w+)" has no field named "(\w+)"')
 
 
 def read(path):
@@ -34,41 +25,78 @@ def read(path):
         ValueError: the file is no net, or it is old and Caffe's upgrade_net_proto_text is not there or fails.
         OSError: the file cannot be read.
     """
-    net = parse(path)
+    return upgraded(path, parse(path))
+
+
+def read_foreign(path):
+    """The net in a file, of whose layers only another Caffe may know some fields; these are left out.
+
+    Returns:
+        (NetFile, {layer: {field: its text}}): what `read` gives, and the fields that are left out, with the message
+        that each is of before it: "ImageDataParameter label_dim".
+    """
+    from caffe.proto import caffe_pb2
+
+    fields, by_layer = [], {}
+    net = parsed(path, source_text.read_text(path), caffe_pb2.NetParameter(), "a net", fields)
+    for number, name, value in fields:
+        by_layer.setdefault((net.layer or net.layers)[number].name, {})[name] = value
+    return upgraded(path, net), by_layer
+
+
+def upgraded(path, net):
+    """The NetFile of a net that was read from `path`."""
     if not (net.layers or net.input):
         return NetFile(net, False)
     with tempfile.TemporaryDirectory() as folder:
-        upgraded = os.path.join(folder, "upgraded.prototxt")
-        upgrade(path, upgraded)
-        return NetFile(parse(upgraded), True)
+        old, new = os.path.join(folder, "old.prototxt"), os.path.join(folder, "new.prototxt")
+        write(net, old)
+        upgrade(path, old, new)
+        return NetFile(parse(new), True)
 
 
 def parse(path):
     """The net in a file, in whatever format it is. ValueError if it is no net."""
     from caffe.proto import caffe_pb2
 
-    return parsed(path, caffe_pb2.NetParameter(), "a net")
+    return parsed(path, source_text.read_text(path), caffe_pb2.NetParameter(), "a net")
 
 
 def read_solver(path):
     """The SolverParameter in a file. ValueError if it is no solver."""
     from caffe.proto import caffe_pb2
 
-    return parsed(path, caffe_pb2.SolverParameter(), "a solver")
+    return parsed(path, source_text.read_text(path), caffe_pb2.SolverParameter(), "a solver")
 
 
-def parsed(path, message, what):
+def parsed(path, text, message, what, foreign=None):
+    """The message that the text of a file has, put into `message`.
+
+    foreign  a list, to which (number of the layer, field, text) is added for each field that is not known and is
+             left out; None: they are refused
+    """
     from google.protobuf import text_format
 
-    with open(path) as file:
+    while True:
+        message.Clear()
         try:
-            return text_format.Parse(file.read(), message)
-        except (text_format.ParseError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not {what}: {' '.join(str(error).split())}") from None
+            return text_format.Parse(text, message)
+        except text_format.ParseError as error:
+            unknown = UNKNOWN_FIELD.search(str(error))
+            number = None
+            if unknown and foreign is not None:
+                text, number, value = source_text.without_field(text, error.GetLine(), error.GetColumn())
+            if number is None:
+                raise ValueError(f"{path} is not {what}: {' '.join(str(error).split())}{hint(unknown)}") from None
+            foreign.append((number, f"{unknown.group(1)} {unknown.group(2)}", value))
 
 
-def upgrade(path, upgraded):
-    """Have Caffe's own program rewrite a net; it is installed next to the interpreter."""
+def hint(unknown):
+    return f" If it is a field of another Caffe, take {unknown.group(2)} out." if unknown else ""
+
+
+def upgrade(path, old, new):
+    """Have Caffe's own program rewrite a net, of `path`; it is installed next to the interpreter."""
     name = "upgrade_net_proto_text"
     try:
         upgrader = program(name)
@@ -76,20 +104,9 @@ def upgrade(path, upgraded):
         raise ValueError(
             f"{path} is in the format of an older Caffe, and {name} is not found; put it on PATH"
         ) from None
-    process = subprocess.run([upgrader, path, upgraded], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if process.returncode or not os.path.exists(upgraded):
-        raise ValueError(f"{path}: {name} failed: {last_line(process.stdout)}")
-
-
-def last_line(output):
-    """What a program of Caffe's ended with: a module that is missing, the check that failed, or its last line."""
-    text = output.decode(errors="replace").strip()
-    missing = re.search(r"No module named '([\w.]+)'", text)
-    if missing:
-        return remedy(missing.group(1))
-    lines = text.splitlines()
-    fatal = [line.split("] ", 1)[-1] for line in lines if "Check failed" in line]
-    return (fatal or lines or ["no reason given"])[-1]
+    process = subprocess.run([upgrader, old, new], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    if process.returncode or not os.path.exists(new):
+        raise ValueError(f"{path}: {name} failed: {reason(process)}")
 
 
 def text(message):
@@ -118,7 +135,7 @@ def compact_text(net):
 
 def write(message, path):
     """Write a net or solver."""
-    with open(path, "w") as file:
+    with open(path, "w", encoding="utf-8") as file:
         file.write(text(message))
 
 
@@ -145,24 +162,3 @@ def load(net, phase):
 
     with temporary(net) as path:
         return caffe.Net(path, getattr(caffe, phase))
-
-
-def shapes(net, phase):
-    """Load a net in a process of its own; Caffe ends the process for a net that it cannot load.
-
-    Args:
-        net: NetParameter.
-        phase: "TRAIN" or "TEST".
-
-    Returns:
-        {blob: its shape, a list}.
-
-    Raises:
-        ValueError: with Caffe's reason, if the net does not load.
-    """
-    with temporary(net) as path:
-        command = [sys.executable, "-c", LOAD, path, phase, MARK]
-        process = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    if process.returncode:
-        raise ValueError(f"check: Caffe does not load the {phase} phase: {last_line(process.stdout)}")
-    return json.loads(process.stdout.decode().split(MARK)[1])

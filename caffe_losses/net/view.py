@@ -5,16 +5,60 @@ from collections import namedtuple
 from .kinds import LEARNED
 
 PHASES = "TRAIN", "TEST"
+NO_STAGES = (), ()
+# They hand on the numbers that they take, all of them and in their order.
+COPIES = "Flatten", "Reshape", "Split"
 DataTop = namedtuple("DataTop", "layer top")  # a layer without bottoms, and a blob that it makes
 
 
-def views(layers, state):
-    """{phase: View} of the phases that a net was made for. ValueError if there is none."""
-    all_views = {phase: View(layers, state, phase) for phase in PHASES}
+def views(layers, state, stages=NO_STAGES):
+    """{phase: View} of the phases that a net was made for.
+
+    Args:
+        layers: its LayerParameters.
+        state: its NetState.
+        stages: the stages that the solver adds in TRAIN, and those in TEST.
+
+    Raises:
+        ValueError: there is no such phase, with the reason.
+    """
+    all_views = {phase: View(layers, state, phase, more) for phase, more in zip(PHASES, stages)}
     whole = {phase: view for phase, view in all_views.items() if view.layers and not view.missing()}
     if not whole:
-        raise ValueError(all_views["TRAIN"].missing() or "the net has no layers")
+        train = all_views["TRAIN"]
+        raise ValueError((train.missing() or "the net has no layers") + stages_hint(layers, train))
     return whole
+
+
+def stages_hint(layers, view):
+    """What to say of the rules of the layers that are left out of a view; "" if they are of phases alone."""
+    rules = [rule for layer in layers if not view.has(layer) for rule in (*layer.include, *layer.exclude)]
+    stages = list(dict.fromkeys(stage for rule in rules for stage in (*rule.stage, *rule.not_stage)))
+    if stages:
+        example = " ".join(stages[:2])
+        return (
+            f"; the net has layers for the stages {', '.join(stages)}: name them with --stage, e.g. --stage {example}"
+        )
+    if any(rule.HasField("min_level") or rule.HasField("max_level") for rule in rules):
+        return "; the net has layers for some levels alone: write the level into it, e.g. state { level: 1 }"
+    return ""
+
+
+def may_be_in(layer, phase):
+    """Whether a layer is in the net in a phase at some level and in some stages."""
+    number = PHASES.index(phase)
+    if layer.include:
+        return any(not rule.HasField("phase") or rule.phase == number for rule in layer.include)
+    return not any(
+        (not rule.HasField("phase") or rule.phase == number)
+        and not (rule.stage or rule.not_stage or rule.HasField("min_level") or rule.HasField("max_level"))
+        for rule in layer.exclude
+    )
+
+
+def rules_of(layer):
+    """The rules of a layer as text, "" if it has none; layers of the same rules are in the net together."""
+    return "\n".join(str(rule) for rule in (*layer.include, *layer.exclude))
 
 
 def copies(layers):
@@ -37,13 +81,17 @@ def data_tops(layers, blobs=()):
     return [DataTop(layer, top) for layer in layers if not layer.bottom for top in layer.top if top in taken]
 
 
+def without_rules(layer):
+    """A copy of the layer that is in every net."""
+    (copy,) = copies([layer])
+    copy.ClearField("include")
+    copy.ClearField("exclude")
+    return copy
+
+
 def cut(net, view, makers):
     """The net with only these layers and those that they need, free of rules that might leave one out."""
-    small = type(net)(name=net.name, layer=view.needed(makers))
-    for layer in small.layer:
-        layer.ClearField("include")
-        layer.ClearField("exclude")
-    return small
+    return type(net)(name=net.name, layer=[without_rules(layer) for layer in view.needed(makers)])
 
 
 class View:
@@ -51,14 +99,18 @@ class View:
 
     phase   "TRAIN" or "TEST"
     layers  the LayerParameters
+
+    Who makes and takes a blob is looked up once: after a change to the layers, make another View.
     """
 
-    def __init__(self, layers, state, phase):
+    def __init__(self, layers, state, phase, stages=()):
         self.phase = phase
         self.state = type(state)()
         self.state.CopyFrom(state)
         self.state.phase = PHASES.index(phase)
+        self.state.stage.extend(stages)
         self.layers = [layer for layer in layers if self.has(layer)]
+        self.looked_up = None
 
     def has(self, layer):
         """Caffe's Net::FilterNet."""
@@ -76,22 +128,37 @@ class View:
             or set(rule.not_stage) & set(state.stage)
         )
 
+    def links(self):
+        """(the place of each layer, {(layer, bottom): its maker}, {(layer, top): its takers}); layers by identity."""
+        if self.looked_up is None:
+            places, makers, takers, last = {}, {}, {}, {}
+            for place, layer in enumerate(self.layers):
+                places[id(layer)] = place
+                for blob in dict.fromkeys(layer.bottom):
+                    if blob in last:
+                        makers[id(layer), blob] = last[blob]
+                        takers[id(last[blob]), blob].append(layer)
+                for blob in layer.top:
+                    last[blob] = layer
+                    takers[id(layer), blob] = []
+            self.looked_up = places, makers, takers
+        return self.looked_up
+
     def missing(self):
         """What is wrong with a phase that the net was not made for, such as a train_val without TEST data; or None."""
-        made = set()
+        _, makers, _ = self.links()
         for layer in self.layers:
             for blob in layer.bottom:
-                if blob not in made:
+                if (id(layer), blob) not in makers:
                     return f"layer {layer.name} takes {blob}, which no layer before it makes"
-            made.update(layer.top)
         return None
 
     def index(self, layer):
-        return next(i for i, other in enumerate(self.layers) if other is layer)
+        return self.links()[0][id(layer)]
 
     def maker(self, layer, blob):
         """The layer whose top `layer` takes as the bottom `blob`."""
-        return next(other for other in reversed(self.layers[: self.index(layer)]) if blob in other.top)
+        return self.links()[1][id(layer), blob]
 
     def last_maker(self, blob):
         """The last layer that makes the blob. ValueError if there is none."""
@@ -103,28 +170,35 @@ class View:
 
     def takers(self, layer, blob):
         """The layers that take `layer`'s top `blob`."""
-        takers = []
-        for other in self.layers[self.index(layer) + 1 :]:
-            takers += [other] if blob in other.bottom else []
-            if blob in other.top:
-                break
-        return takers
+        return self.links()[2][id(layer), blob]
 
     def needed(self, makers):
         """These layers and all that they are made of, in the net's order."""
-        kept, left = [], list(makers)
+        kept, left = {}, list(makers)
         while left:
             layer = left.pop()
-            if not is_in(layer, kept):
-                kept.append(layer)
+            if id(layer) not in kept:
+                kept[id(layer)] = layer
                 left += [self.maker(layer, bottom) for bottom in layer.bottom]
-        return sorted(kept, key=self.index)
+        return sorted(kept.values(), key=self.index)
+
+    def made_of(self, layer, blob):
+        """The data layers' tops that a bottom of a layer is made of, as DataTops."""
+        return data_tops(self.needed([self.maker(layer, blob)]), [blob])
 
     def ancestry(self, layer, blob):
         """The tops of data layers that a bottom is made of, and whether learned layers had a part in it."""
         makers = self.needed([self.maker(layer, blob)])
         tops = {(top.layer.name, top.top) for top in data_tops(makers, [blob])}
         return tops, any(maker.type in LEARNED for maker in makers)
+
+    def origin(self, layer, blob):
+        """The DataTop, or the top of another layer, with the numbers of a bottom: below layers that hand on all."""
+        maker = self.maker(layer, blob)
+        while maker.type in COPIES:
+            layer, blob = maker, maker.bottom[0]
+            maker = self.maker(layer, blob)
+        return DataTop(maker, blob)
 
     def are_labels(self, layer, blob, scores):
         """Whether a bottom comes from the data as labels do: unlearned, and not what the scores are made of."""

@@ -1,7 +1,9 @@
 """Files of weights: what is in them, whether a net can take them, and into the net."""
 
+import sys
+
 from ..options import shortened
-from . import prototxt
+from . import prototxt, trial
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
 
@@ -22,7 +24,7 @@ def load(net, path):
         OSError: the file cannot be read.
     """
     stored = shapes_in(path)
-    prototxt.shapes(net, "TEST")
+    trial.shapes(net, "TEST", sys.path)
     loaded = prototxt.load(net, "TEST")
     for name in loaded._layer_names:
         blobs = loaded.params.get(name, [])

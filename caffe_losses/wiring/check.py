@@ -1,60 +1,67 @@
-"""Tries whether real Caffe loads a net."""
+"""Tries whether a net trains: real Caffe loads it and runs it once, in a process of its own."""
 
-from ..net import prototxt
-from ..net.heads import head_of
-from ..net.kinds import our_loss
-from ..net.make import input_layer
-from ..net.sources import known_shape, missing_files
-from ..net.view import data_tops, views
+from ..net import trial
+from ..net.kinds import LEARNED, is_loss, weight
+from ..net.sources import missing_files
+from ..net.view import NO_STAGES, views, without_rules
+from .stand_in import label_limits, smaller, stand_in
 
 
-def check(net, shapes=None):
-    """Load the net in the phases that it was made for, in a process of its own.
+def check(net, shapes=None, stages=NO_STAGES):
+    """Load the net in each phase that it was made for, and run it forward, and in TRAIN backward.
 
-    Where a data layer's source does not exist, Input layers take the data layers' place.
+    Input layers take the place of data layers whose sources do not exist. Other data layers read their sources. The
+    net runs on two images, if its layers allow that.
 
     Args:
         net: NetParameter.
         shapes: {top: shape} of data whose layer does not tell it; the key None is for any top.
+        stages: the stages that the solver adds in TRAIN, and those in TEST.
 
     Returns:
         A line for each phase.
 
     Raises:
-        ValueError: with Caffe's reason, if the net does not load.
+        ValueError: with the reason, if the net does not load, or would fail in the first iteration.
     """
-    lines = []
-    for phase, view in views(net.layer, net.state).items():
+    lines, phases = [], views(net.layer, net.state, stages)
+    check_names(shapes or {}, phases.values())
+    for phase, view in phases.items():
         absent = [path for layer in view.layers for path in missing_files(layer)]
-        if absent:
-            prototxt.shapes(stand_in(net, view, shapes or {}), phase)
-            lines.append(f"check: {phase} loads with Input layers for data, as {absent[0]} does not exist")
-        else:
-            prototxt.shapes(net, phase)
-            lines.append(f"check: {phase} loads")
+        whole = type(net)()
+        whole.CopyFrom(net)
+        whole.ClearField("state")
+        del whole.layer[:]
+        layers = stand_in(net, view, shapes or {}) if absent else view.layers
+        whole.layer.extend(map(without_rules, layers))
+        learns = try_out(whole, phase)
+        how = f" with Input layers for data, as {absent[0]} does not exist" if absent else ""
+        lines.append(f"check: {phase} loads{how}, and runs forward{' and backward' if phase == 'TRAIN' else ''}")
+        if phase == "TRAIN" and not learns and is_to_learn(view):
+            lines.append("check: TRAIN learns nothing: no gradient reaches any weights; see loss_weight and lr_mult")
     return lines
 
 
-def stand_in(net, view, shapes):
-    """The net in a phase with Input layers for data, and for labels of the shapes that the scores ask for."""
-    losses = [layer for layer in view.layers if our_loss(layer) is not None]
-    labels = {blob for layer in losses for blob in layer.bottom[1:]}
-    body = [layer for layer in view.layers if layer.bottom and layer.type != "Silence"]
-    body = [layer for layer in body if not labels & set(layer.bottom)]
-    tops = data_tops([layer for layer in view.layers if not layer.bottom] + body)
-    inputs = [input_layer(top, shape_of(layer, top, shapes)) for layer, top in tops]
-    blobs = prototxt.shapes(type(net)(layer=inputs + body), view.phase)
-    labels = {layer.name: layer for loss in losses for layer in label_inputs(head_of(view, loss), blobs)}
-    return type(net)(layer=[*labels.values(), *inputs, *body, *losses])
+def check_names(shapes, phases):
+    """ValueError for a shape of what no data layer makes."""
+    tops = dict.fromkeys(top for view in phases for layer in view.layers if not layer.bottom for top in layer.top)
+    for name in shapes:
+        if name is not None and name not in tops:
+            raise ValueError(f"--shape: expected a top of a data layer, {', '.join(tops)}, got {name}")
 
 
-def shape_of(layer, top, shapes):
-    return shapes.get(top) or shapes.get(None) or known_shape(layer, top)
+def is_to_learn(view):
+    losses = [layer for layer in view.layers if is_loss(layer) and weight(layer)]
+    return bool(losses) and any(layer.type in LEARNED for layer in view.layers)
 
 
-def label_inputs(head, blobs):
-    """Input layers for the labels and row weights that a loss takes, whose scores have their shape in `blobs`."""
-    batch, *rest = scores = blobs[head.scores]
-    index = head.options.get("label_format") == "INDEX"
-    labels = input_layer(head.labels, [batch, 1, *rest[1:]] if index else scores)
-    return [labels] + [input_layer(weights, [batch, *rest[1:]]) for weights in head.layer.bottom[2:]]
+def try_out(net, phase):
+    """Load all of a net, and run a small one of it. Whether a gradient reaches weights."""
+    small, limits = smaller(net), label_limits(net, phase)
+    if small is not None:
+        try:
+            return trial.run([net, small], phase, limits)
+        except trial.Failure as failure:
+            if failure.loaded != 1:
+                raise
+    return trial.run([net], phase, limits)  # some layers hold for one size of batch only

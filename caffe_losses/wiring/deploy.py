@@ -4,11 +4,11 @@ from ..net.heads import CLASS_AXIS, main_heads, main_view
 from ..net.kinds import is_loss, kind
 from ..net.make import input_layer
 from ..net.sources import known_shape, prepared
-from ..net.view import data_tops, is_in
+from ..net.view import NO_STAGES, data_tops, is_in
 from .records import Rewritten
 
 
-def deploy(net, *, heads=None, shapes=None):
+def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
     """The net for inference of a net for training.
 
     Only the layers that the scores are made of stay, so that auxiliary heads go. Dropout stays: in the
@@ -18,6 +18,8 @@ def deploy(net, *, heads=None, shapes=None):
         net: NetParameter of a train_val.
         heads: names of the loss layers whose scores are wanted; None: those of the largest loss_weight.
         shapes: {top: shape} of the data; the key None is for the only top that there is.
+        stages: the stages that the solver adds in TRAIN, and those in TEST.
+        foreign: what only another Caffe knows of the net: {layer: {field: text}}, as `prototxt.read_foreign` gives it.
 
     Returns:
         Rewritten(net, lines): the deploy net, and what was done, a line each.
@@ -25,7 +27,7 @@ def deploy(net, *, heads=None, shapes=None):
     Raises:
         ValueError: a loss is not known, or a shape is not told.
     """
-    view = main_view(net)
+    view = main_view(net, stages)
     chosen = main_heads(view, heads)
     kept = view.needed([view.maker(head.layer, head.scores) for head in chosen])
     lines = [f"{layer.name}: dropped ({kind(layer)})" for layer in view.layers if is_loss(layer)]
@@ -34,11 +36,23 @@ def deploy(net, *, heads=None, shapes=None):
     inputs = input_layers(kept, dict(shapes or {}), lines)
     deployed = type(net)(name=net.name)
     deployed.layer.extend(inputs + [without_training(layer) for layer in kept if layer.bottom])
+    check_foreign(deployed, foreign or {})
     for head in chosen:
         blob = add_probabilities(deployed, head, "prob" if len(chosen) == 1 else f"{head.layer.name}/prob")
         output = f"{head.scores}: the output, as {kind(head.layer)} takes it"
         lines.append(output if blob is None else f"{blob}: {head.activation} of {head.scores}")
     return Rewritten(deployed, lines)
+
+
+def check_foreign(net, foreign):
+    """Refuse a net of which this Caffe does not know all."""
+    for layer in net.layer:
+        for field in foreign.get(layer.name, {}) if layer.type != "Input" else ():
+            message, name = field.split()
+            raise ValueError(
+                f"layer {layer.name} ({kind(layer)}): {message} has no field {name} in this Caffe, but in another; "
+                "take it out"
+            )
 
 
 def without_training(layer):

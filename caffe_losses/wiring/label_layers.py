@@ -1,59 +1,87 @@
 """Adds layers that read label vectors, in step with the layers that read the images."""
 
+import json
+
+from ..net.kinds import kind
 from ..net.make import copy_rules, layer
-from ..net.sources import BATCH_PARAMS, batch_param, batch_size
-from ..net.view import PHASES
+from ..net.sources import BATCH_PARAMS, batch_param, batch_size, image_options
+from ..net.view import is_in
+from .partners import chosen, drop_dead, for_phase, makers, phases_read, release, tops_of
+
+SINGLE = "Data", "ImageData", "MemoryData", "WindowData"  # their second top has one number an image
+
+
+def set_batches(wiring, batches):
+    """Have each data layer of a kind that says it read so many images at a time."""
+    data = [maker for maker in wiring.layers if not maker.bottom and batch_size(maker) is not None]
+    for maker in data:
+        if not phases_read(wiring, maker, data):
+            continue
+        batch = for_phase(wiring, maker, data, batches, "a --batch")
+        if batch_size(maker) == batch:
+            continue
+        wiring.tell(maker, f"batch size {batch_size(maker)} -> {batch}")
+        options = image_options(maker)
+        if options is None:
+            batch_param(maker).batch_size = batch
+        else:
+            maker.python_param.param_str = json.dumps(dict(options, batch_size=batch))
+    wiring.batches = batches
 
 
 def add_label_layers(wiring, losses, labels, sources):
-    """Have `labels` read from `sources` beside each data layer that made the losses' labels."""
-    old = {loss.bottom[1] for loss in losses}
-    others = {blob for blob in old | {labels} if wiring.is_taken(blob, besides=losses)}
-    makers = [maker for maker in wiring.layers if labels in maker.top]
-    if makers and (labels not in old or labels in others):
-        raise ValueError(f"layer {makers[0].name} makes {labels} already; give --labels another name, or no source")
-    for partner in label_makers(wiring, losses):
+    """Have `labels` read from `sources` beside the data layers that the losses' scores are made of."""
+    old, image_tops = tops_of(wiring, losses, 1), tops_of(wiring, losses, 0)
+    drop_dead(wiring, losses)
+    others = {blob for blob in {*old, labels} if wiring.is_taken(blob, besides=losses)}
+    clash = [maker for maker in wiring.layers if labels in maker.top]
+    if clash and (labels not in old or labels in others):
+        raise ValueError(f"layer {clash[0].name} makes {labels} already; give --labels another name, or no source")
+    images, label_makers = makers(wiring, image_tops), makers(wiring, old)
+    left = list(label_makers)
+    partners = chosen(wiring, images, label_makers)
+    for partner in images:
         keep_in_step(wiring, partner)
-        added = [label_layer(wiring, partner, labels, source_for(wiring, partner, sources))]
-        for blob in old - others:
-            if blob in partner.top:
-                added += drop_top(wiring, partner, blob, labels)
-        place = next(i for i, other in enumerate(wiring.layers) if other is partner) + 1
-        wiring.layers[place:place] = added
-
-
-def label_makers(wiring, losses):
-    """The data layers that make the losses' labels."""
-    old = {loss.bottom[1] for loss in losses}
-    makers = [maker for maker in wiring.layers if not maker.bottom and old & set(maker.top)]
-    if not makers:
-        raise ValueError(f"no data layer makes {', '.join(sorted(old))}; add a layer for the labels by hand")
-    return makers
-
-
-def source_for(wiring, partner, sources):
-    phases = [k for k, phase in enumerate(PHASES) if wiring.view(phase).has(partner)]
-    if len(sources) != len(PHASES) and phases != [0]:
-        raise ValueError(f"layer {partner.name} reads for the TEST phase; give a source for TRAIN and one for TEST")
-    if len(phases) > 1 and len(set(sources)) > 1:
-        raise ValueError(f"layer {partner.name} reads for both phases; give the same source twice")
-    return sources[phases[0] if phases else 0]
+    for partner in partners:
+        source = for_phase(wiring, partner, partners, sources, "a source")
+        added = label_layer(wiring, partner, labels, source)
+        if is_in(partner, left):
+            left = [maker for maker in left if maker is not partner]
+            release(wiring, partner, [blob for blob in old if blob not in others], losses, labels)
+        wiring.put_after(partner, [added])
+    for maker in left:
+        keep_in_step(wiring, maker)
+        release(wiring, maker, [blob for blob in old if blob not in others], losses, labels)
 
 
 def label_layer(wiring, partner, labels, source):
-    if partner.type not in BATCH_PARAMS:
-        raise ValueError(f"layer {partner.name} ({partner.type}) has no batch size to follow; add the labels by hand")
+    batch = batch_of(wiring, partner)
     hdf5 = source.endswith(".txt")
     added = layer(name=labels, type="HDF5Data" if hdf5 else "Data", top=[labels])
     copy_rules(partner, added)
     param = batch_param(added)
-    param.source, param.batch_size = source, batch_size(partner)
+    param.source, param.batch_size = source, batch
     if not hdf5:
         param.backend = param.LMDB
     wiring.tell(
         added, f"added ({added.type}), {param.batch_size} at a time from {source}, in the order of {partner.name}"
     )
     return added
+
+
+def batch_of(wiring, partner):
+    """Images at a time of a data layer, as it says or as the user does. ValueError if neither does."""
+    batch = batch_size(partner) if partner.type in BATCH_PARAMS else None
+    if image_options(partner) is not None:
+        raise ValueError(f"layer {partner.name} ({kind(partner)}) reads a list in its own order; give --image-list")
+    if not batch and wiring.batches:
+        batch = for_phase(wiring, partner, [], wiring.batches, "a --batch")
+        wiring.tell(partner, f"see that this {kind(partner)} gives {batch} images at a time, and does not shuffle them")
+    if not batch:
+        raise ValueError(
+            f"layer {partner.name} ({kind(partner)}) has no batch size to follow; give --batch, or add labels by hand"
+        )
+    return batch
 
 
 def keep_in_step(wiring, partner):
@@ -67,15 +95,28 @@ def keep_in_step(wiring, partner):
             wiring.tell(partner, f"{field} off, for labels to stay with their images; shuffle both sources instead")
 
 
-def drop_top(wiring, partner, blob, labels):
-    """Take the old labels from a data layer; a layer that hides them, where they cannot be taken."""
-    if partner.type != "ImageData":
-        partner.top.remove(blob)
-        wiring.tell(partner, f"top {blob} removed")
-        return []
-    place = list(partner.top).index(blob)
-    partner.top[place] = hidden = f"{blob}_single" if blob == labels else blob
-    silence = layer(name=f"{hidden}_silence", type="Silence", bottom=[hidden])
-    copy_rules(partner, silence)
-    wiring.tell(partner, f"top {hidden} silenced")
-    return [silence]
+def take_labels(wiring, loss, labels):
+    """Have a loss take these labels."""
+    if loss.bottom[1] != labels:
+        wiring.tell(loss, f"labels {loss.bottom[1]} -> {labels}")
+        loss.bottom[1] = labels
+    for phase in wiring.phases_of(loss):
+        view = wiring.view(phase)
+        before = view.layers[: view.index(loss)]
+        if not any(labels in other.top for other in before):
+            raise ValueError(
+                f"layer {loss.name}: no layer before it makes {labels}; name a top of the net with --labels, "
+                "or say where the labels are with --label-source"
+            )
+        warn_of_single(wiring, *view.origin(loss, labels))
+
+
+def warn_of_single(wiring, maker, labels):
+    """Tell of a data layer that cannot give several labels."""
+    single = maker.type in SINGLE and labels != maker.top[0]
+    if single and wiring.options.get("label_format") != "INDEX":
+        wiring.tell(
+            maker,
+            f"{labels} has one number an image ({maker.type}), and the loss wants one a class: "
+            "say where they are with --label-source, or give --param label_format=INDEX",
+        )

@@ -1,7 +1,8 @@
 """Adds a MultiLabelMetrics layer for the TEST phase."""
 
+from ..metrics import MultiLabelMetrics
 from ..net.heads import head_of
-from ..net.kinds import weight
+from ..net.kinds import kind, weight
 from ..net.make import layer, our_layer
 from ..net.sources import batch_size
 from ..net.view import PHASES
@@ -35,11 +36,12 @@ def add_metrics(wiring, losses, test_metrics):
         raise ValueError("--metrics: the net has no TEST phase; add data and labels for it")
     view = wiring.view("TEST")
     head = head_of(view, max((loss for loss in losses if view.has(loss)), key=weight))
-    maker = view.maker(head.layer, head.labels)
-    batch = batch_size(maker)
+    makers = [top.layer for top in view.made_of(head.layer, head.labels)]
+    batch = next(filter(None, map(batch_size, makers)), None)
     if batch is None:
-        raise ValueError(f"layer {maker.name} ({maker.type}) has no batch size; add MultiLabelMetrics by hand")
+        raise ValueError(f"layer {makers[0].name} ({kind(makers[0])}) has no batch size; add MultiLabelMetrics by hand")
     layers = metrics_layers(head, test_metrics, batch)
+    MultiLabelMetrics(metrics=list(test_metrics.names), **head.label_options)  # refuses what it cannot do
     taken = {other.name for other in wiring.layers} | {top for other in wiring.layers for top in other.top}
     if taken & {"metrics", "metrics/probabilities", *test_metrics.names}:
         raise ValueError("--metrics: the net has a layer metrics or a blob called as one already; remove that first")

@@ -9,15 +9,19 @@ class Rewritten(namedtuple("Rewritten", "net lines")):
     __slots__ = ()
 
 
-class ImageLists(namedtuple("ImageLists", "sources classes resize")):
+class ImageLists(namedtuple("ImageLists", "sources classes resize mean")):
     """Lists of images to read from.
 
     sources  the list for TRAIN and the list for TEST; or only that for TRAIN
     classes  the file of class names, or how many classes there are
     resize   (height, width) that images are resized to before a crop; None: what ImageData says, or nothing
+    mean     what is subtracted: a list of numbers, or a file; None: what the layer says that read the images
     """
 
     __slots__ = ()
+
+    def __new__(cls, sources, classes, resize=None, mean=None):
+        return super().__new__(cls, sources, classes, resize, mean)
 
 
 class TestMetrics(namedtuple("TestMetrics", "names images")):

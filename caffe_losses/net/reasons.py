@@ -1,0 +1,27 @@
+"""Why a process with Caffe in it ended: one line of all that it printed."""
+
+import re
+
+from ..extras import remedy
+
+FATAL = re.compile(r"^F\d{4,8} .*?\] (.*)$", re.MULTILINE)  # glog's, whether or not it is a failed check
+EXCEPTION = re.compile(r"[A-Z]\w*(?:Error|Exception): ")
+TYPES = re.compile(r"Unknown layer type: (.*?) \(known types: .*")
+
+
+def reason(process):
+    """In one line: a module that is missing, the check that failed, a Python exception, or the last line."""
+    text = process.stdout.decode(errors="replace").strip()
+    missing = re.search(r"No module named '([\w.]+)'", text)
+    if missing:
+        return remedy(missing.group(1))
+    fatal = FATAL.findall(text)
+    if fatal:
+        unknown = TYPES.search(fatal[-1])
+        return f"this Caffe has no layer of the type {unknown.group(1)}" if unknown else fatal[-1]
+    if process.returncode < 0:
+        return f"it was ended by signal {-process.returncode}, perhaps for want of memory"
+    lines = text.splitlines() or ["no reason given"]
+    if lines[-1].startswith("SystemError: "):  # Boost.Python's, after the exception that it is about was printed
+        return next((line for line in reversed(lines[:-1]) if EXCEPTION.match(line)), lines[-1])
+    return lines[-1]
