@@ -20,7 +20,7 @@ from pathlib import Path
 import caffe
 from training import BODY, ENVIRONMENT, command, ranks_of, write_net, write_solver
 
-from caffe_losses.parallel import snapshots
+from caffe_losses.net import states as solver_states
 
 WIDE = BODY.replace("num_output: 16", "num_output: 20000")  # 1.4 MB of weights
 
@@ -32,7 +32,7 @@ def states(folder):
 
 def check(folder, path, iteration):
     """Restore a snapshot in Caffe; its weights tell their iteration, as each iteration adds one to a bias."""
-    state = snapshots.read_state(str(path))
+    state = solver_states.read_state(str(path))
     assert state.iter == iteration, path
     solver = caffe.get_solver(str(folder / "check_solver.prototxt"))
     solver.restore(str(path))
