@@ -124,3 +124,26 @@ def test_a_signal_to_one_process_is_answered_with_a_snapshot(tmp_path, number):
         f"caffe-losses: {signal.Signals(number).name} at iteration {state.split('_')[-1].split('.')[0]}"
     )
     assert_goes_on(tmp_path, solver, 0)
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_hang_up_is_answered_with_a_snapshot_and_the_training_goes_on(tmp_path, ranks):
+    """As by caffe train. Of several, each may get it, as of a terminal that is closed."""
+    job, solver, _ = start(tmp_path, ranks)
+    for _ in range(2):
+        before = asked_for(tmp_path)
+        deadline = time.time() + 20
+        while asked_for(tmp_path) == before and time.time() < deadline:
+            for process in ranks_of(job) if ranks else [job.pid]:
+                os.kill(process, signal.SIGHUP)
+            time.sleep(0.1)
+        assert asked_for(tmp_path) > before
+    assert job.poll() is None
+    job.send_signal(signal.SIGINT)
+    assert "SIGINT at iteration" in end(job) or ranks
+    assert_goes_on(tmp_path, solver, ranks)
+
+
+def asked_for(folder):
+    """How many snapshots are of an iteration at which the solver wants none."""
+    return sum(int(path.stem.split("_")[-1]) % 20 != 0 for path in folder.glob("net_iter_*.solverstate"))

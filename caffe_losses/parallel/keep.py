@@ -10,17 +10,17 @@ class TestOutput:
 
     solver  of pycaffe, with a test net
     name    of the output
-    passes  batches of a pass
+    param   its SolverParameter
 
     ValueError if the test net has no such output, or it is not one number.
     """
 
     __test__ = False  # for pytest, which takes classes of such a name for tests
 
-    def __init__(self, solver, name, passes):
+    def __init__(self, solver, name, param):
         if not len(solver.test_nets):
             raise ValueError(f"--best {name}: the solver tests nothing; give it test_iter and test_interval")
-        self.solver, self.net, self.name, self.passes = solver, solver.test_nets[0], name, passes
+        self.solver, self.net, self.name, self.passes = solver, solver.test_nets[0], name, param.test_iter[0]
         numbers = [output for output in self.net.outputs if self.net.blobs[output].count == 1]
         if name not in numbers:
             raise ValueError(f"--best {name}: expected an output of the test net, {', '.join(numbers)}")

@@ -72,12 +72,10 @@ def check_signs(path, state, kind, file):
     negative = [bool((array < 0).any()) for array in arrays]
     if any(negative[len(arrays) - squares :]):
         raise ValueError(
-            f"{path} has a history below 0, which {kind}, the type of {file}, never has; it is of another type of solver"
+            f"{path} has a history below 0, which {kind}, the type of {file}, never has; it is of another type"
         )
     if kind in ("SGD", "Nesterov") and not any(negative) and sum(map(np.count_nonzero, arrays)) > MANY:
-        say(
-            f"{path} has no history below 0, as one of AdaGrad or RMSProp; if it is not of type {kind}, stop this training"
-        )
+        say(f"{path} has no history below 0, as one of AdaGrad or RMSProp; if it is not of type {kind}, stop this")
 
 
 class Data:
@@ -98,7 +96,7 @@ class Data:
         ]
 
     def start_at(self, iteration, images=None):
-        """Go on at an iteration, and at these images if they are known. Returns a line on layers that cannot, or None."""
+        """Go on at an iteration, and at these images if they are known. Returns a line on layers that cannot."""
         known = isinstance(images, list) and len(images) == len(self.layers)
         self.begin, self.iteration = images if known else [iteration * step for step in self.steps], iteration
         for layer, image in zip(self.layers, self.begin):

@@ -84,7 +84,7 @@ class Trainer:
         self.data = resume.Data(self.solver.net, self.param.iter_size * self.comm.size)
         if self.root and self.job.keep:
             best = self.job.best
-            self.keep = Keep(self.job.keep, best and TestOutput(self.solver, best, self.param.test_iter[0]))
+            self.keep = Keep(self.job.keep, best and TestOutput(self.solver, best, self.param))
 
     def read_weights(self):
         """Give rank 0 the weights to start from. Returns the Snapshot to go on from; only rank 0 needs the files."""
