@@ -85,7 +85,7 @@ class Ranks:
         try:
             import mpi4py
 
-            mpi4py.rc.thread_level = "funneled"  # the data layers' threads do not speak MPI
+            mpi4py.rc.thread_level = "multiple"  # for the thread of Stalls
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
             raise ValueError(
@@ -104,16 +104,10 @@ class Ranks:
         places = self.world.allgather(place(self.rank))
         self.stalls = Stalls(self.world.Dup(), places, stall_timeout, self.abort)
 
-    def wait(self, request):
-        """Wait for a request of MPI."""
-        self.stalls.begin()
-        while not request.Test():
-            os.sched_yield()  # there may be more ranks than cores
-            self.stalls.check()
-
     def meet(self):
         """Wait for all ranks."""
-        self.wait(self.world.Ibarrier())
+        with self.stalls:
+            self.world.Barrier()
 
     def at_work(self):
         """Say that this rank, for which the others wait, is at work."""
@@ -121,30 +115,31 @@ class Ranks:
 
     def all_of(self, value):
         """The values of all ranks, in a list."""
-        self.meet()
-        return self.world.allgather(value)
+        with self.stalls:
+            return self.world.allgather(value)
 
     def broadcast(self, array):
         """Overwrite the array with the array of rank 0, of the same shape."""
-        self.wait(self.world.Ibcast(array, root=0))
+        with self.stalls:
+            self.world.Bcast(array, root=0)
 
     def broadcast_bytes(self, data):
         """The bytes of rank 0, on every rank."""
-        length = np.array([0 if data is None else len(data)])
-        self.broadcast(length)
-        array = np.empty(length[0], np.uint8) if data is None else np.frombuffer(data, np.uint8).copy()
+        with self.stalls:
+            length = self.world.bcast(None if data is None else len(data), root=0)
+        array = np.empty(length, np.uint8) if data is None else np.frombuffer(data, np.uint8).copy()
         self.broadcast(array)
         return array.tobytes()
 
     def sum(self, array):
         """Replace the array by the sum of the arrays of all ranks."""
-        self.wait(self.world.Iallreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM))
+        with self.stalls:
+            self.world.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
 
     def mean(self, number):
         """The mean of the numbers of all ranks."""
-        total = np.array([number], np.float64)
-        self.sum(total)
-        return total[0] / self.size
+        with self.stalls:
+            return self.world.allreduce(number) / self.size
 
     def abort(self, code):
         """End all ranks."""

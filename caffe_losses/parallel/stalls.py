@@ -3,20 +3,23 @@
 All ranks make the same calls of MPI, one after another, and wait in each for the slowest. A rank that has waited for
 PATIENCE seconds asks all others. Those that wait too answer. After ANSWER seconds more, the first of those that wait
 names the others. So a stopped rank is named 62 seconds after the others came to wait for it.
+
+The calls of MPI block. So a thread of each rank looks at the time. It speaks MPI itself only after PATIENCE.
 """
 
+import threading
 import time
 
 from .lines import say
 
 PATIENCE = 60  # seconds
 ANSWER = 2  # seconds
-TICK = 0.1  # seconds between two looks
+TICK = 0.5  # seconds between two looks
 WAITS, WORKS = "waits", "works"  # what a rank writes to the others
 
 
 class Stalls:
-    """What one rank knows of the others while it waits.
+    """What one rank knows of the others while it waits: `with stalls: ...` is around each call of MPI that waits.
 
     comm     a communicator of MPI for these messages alone
     places   what each rank is called
@@ -28,20 +31,29 @@ class Stalls:
         self.comm, self.places, self.timeout, self.abort = comm, places, timeout, abort
         self.patience = PATIENCE if timeout is None else min(PATIENCE, timeout)
         self.sent, self.said, self.call = [], -self.patience, 0
-        self.begin()
+        self.since = None
+        self.lock = threading.Lock()
+        threading.Thread(target=self.watch, daemon=True).start()
 
-    def begin(self):
+    def __enter__(self):
         """This rank begins to wait, in its next call of MPI."""
         self.call += 1
-        self.since = self.last = time.monotonic()
         self.asked, self.waiting, self.named = None, {self.comm.rank}, False
+        self.since = time.monotonic()
 
-    def check(self):
-        """Look for ranks that stand still. Called again and again while this rank waits."""
-        now = time.monotonic()
-        if now - self.last < TICK:
-            return
-        self.last = now
+    def __exit__(self, *error):
+        with self.lock:  # MPI must not end while the thread speaks
+            self.since = None
+
+    def watch(self):
+        """Look for ranks that stand still, while this rank waits."""
+        while True:
+            time.sleep(TICK)
+            with self.lock:
+                if self.since is not None and time.monotonic() - self.since > TICK:
+                    self.check(time.monotonic())
+
+    def check(self, now):
         is_asked = self.read(now)
         if self.asked is None and (is_asked or now - self.since >= self.patience):
             self.asked = now
@@ -56,7 +68,7 @@ class Stalls:
             rank, call, message = self.comm.recv()
             if message == WORKS:  # it has reason to be late
                 self.since, self.asked, self.named = now, None, False
-            elif call >= self.call:
+            elif call >= self.call - 1:  # of a call that ends at one rank sooner than at another
                 is_asked = True
                 self.waiting.add(rank)
         return is_asked
@@ -91,4 +103,5 @@ class Stalls:
         now = time.monotonic()
         if now - self.said >= self.patience / 4:
             self.said = now
-            self.tell(WORKS)
+            with self.lock:
+                self.tell(WORKS)
