@@ -9,6 +9,8 @@ FACTOR = 4  # of a logarithmic axis, at least from its first to its last value
 LONGEST = 24  # characters of a name that are drawn
 LAST_RESORT = "Last Resort"  # a font of matplotlib's whose glyphs only say which character is meant
 
+MARK = "\u200e"  # left to right
+
 Label = namedtuple("Label", "text font")  # font: a FontProperties, or None for matplotlib's own
 
 
@@ -74,9 +76,9 @@ def calm_y(axes):
 
 
 def calm_log_x(axes, values):
-    """Give a logarithmic axis limits around the values, at least a FACTOR apart."""
+    """Give a logarithmic axis limits around the values, with room for names, and at least a FACTOR apart."""
     low, high = min(values), max(values)
-    margin = max(1.15, math.sqrt(FACTOR * low / high))
+    margin = max(1.15, math.sqrt(FACTOR * low / high), (high / low) ** 0.12)
     axes.set_xlim(low / margin, high * margin)
 
 
@@ -92,6 +94,8 @@ def labels_of(names, classes):
         if characters not in fonts:
             fonts[characters] = font_for(characters)
         known, font = fonts[characters]
+        if is_right_to_left(characters):
+            text = f"{MARK}{text}{MARK}"  # or what stands beside it would change its place
         labels[c] = Label(text if known else f"class {c}", font)
     unknown = [c for c in classes if labels[c].text == f"class {c}" != names[c]]
     if unknown:

@@ -119,7 +119,8 @@ def draw_panel(axes, title, lines, colors):
         axes.set_yscale("log")
     else:
         figures.calm_y(axes)
-    axes.set_title(figures.plain(title if len(lines) > 1 else lines[0].name), fontsize=11)
+    alone = f"loss ({lines[0].name})" if title == "loss" else lines[0].name
+    axes.set_title(figures.plain(title if len(lines) > 1 else alone), fontsize=11)
     axes.set_xlabel("iteration")
     axes.grid(alpha=0.3)
 
