@@ -69,7 +69,7 @@ truth: all
 
 FUZZ ?= 100000
 fuzz: all
-	FUZZ=$(FUZZ) $(run)pytest -q --hypothesis-show-statistics tests/test_fuzz.py
+	FUZZ=$(FUZZ) $(run)pytest -q --hypothesis-show-statistics tests/test_fuzz*.py
 
 bench: all
 	$(run)python benchmarks/bench.py

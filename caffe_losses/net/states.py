@@ -13,7 +13,7 @@ import re
 import numpy as np
 
 from .prototxt import read_solver
-from .weights import is_hdf5, is_whole, values
+from .weights import is_hdf5, is_text, is_whole, values
 
 ATTRIBUTE = "caffe_losses"  # of an HDF5 file
 FIELD = b"\xaa\x7e"  # how the unknown field starts: number 2021, bytes
@@ -47,7 +47,8 @@ def read_proto(path):
     with open(path, "rb") as file:
         try:
             state = caffe_pb2.SolverState.FromString(file.read())
-            str(state.learned_net)
+            if not is_text(state.learned_net):
+                raise DecodeError
             return state
         except (DecodeError, UnicodeDecodeError):
             raise ValueError(NO_STATE.format(path)) from None

@@ -122,7 +122,10 @@ def check(path, name, stored, net, shared):
     blobs, arrays = net.params[name], stored.get(name, {})
     shapes = {k: tuple(blobs[k].data.shape) for k in range(len(blobs)) if k in arrays or (name, k) not in shared}
     if shapes and not arrays:
-        raise ValueError(f"{path} has no weights for layer {name} of the net, but for {shortened(sorted(stored))}")
+        raise ValueError(
+            f"{path} has no weights for layer {name} of the net, but for {shortened(sorted(stored))}; give those "
+            "of this net"
+        )
     there = {k: arrays[k].shape for k in sorted(arrays)}
     if {k: squeezed(shape) for k, shape in there.items()} != {k: squeezed(shape) for k, shape in shapes.items()}:
         raise ValueError(
@@ -183,9 +186,16 @@ def read_proto(path):
         with open(path, "rb") as file:
             net.ParseFromString(file.read())
         layers = {layer.name: layer.blobs for layer in [*net.layer, *map(unwrapped, net.layers)] if layer.blobs}
+        if not all(map(is_text, layers)):
+            raise DecodeError
     except (DecodeError, UnicodeDecodeError):
         raise ValueError(f"{path} is no .caffemodel, or a damaged one; {REMEDY}") from None
     return {name: {k: array_of(blob, path, name) for k, blob in enumerate(blobs)} for name, blobs in layers.items()}
+
+
+def is_text(value):
+    """Whether a string of a message is one: protobuf gives bytes for what is no UTF-8."""
+    return isinstance(value, str) and value.isprintable()
 
 
 def unwrapped(layer):
