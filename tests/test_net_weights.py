@@ -44,7 +44,7 @@ def net_file(folder):
 
 
 @pytest.mark.parametrize("text, message", [
-    (TEXT.replace('name: "fc"', 'name: "fc2"'), r"has no weights for layer fc2 of the net, but for \['fc'\]; give those of"),
+    (TEXT.replace('name: "fc"', 'name: "fc2"'), r"no weights for layer fc2 of the net, but for \['fc'\]; give those"),
     (TEXT.replace("num_output: 5", "num_output: 6"), r"layer fc has weights of shapes \[\(5, 4\), \(5,\)\] there and "),
     (TEXT.replace("num_output: 5", "num_output: 0"), "^check: Caffe does not load the TEST phase"),
 ])  # fmt: skip
