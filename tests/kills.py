@@ -81,7 +81,7 @@ def kill_at_random(folder, kills, seed=0, say=lambda line: None):
         rank = choose.choice([0, 0, 1])
         os.kill(ranks[rank], signal.SIGKILL)
         assert job.wait(timeout=10) == 137
-        interrupted += bool(list((folder / "net.writing").glob("*")))
+        interrupted += bool(list((folder / "net.writing").glob("*_iter_*")))
         all_states = states(folder)
         assert seen <= set(all_states), f"lost: {seen - set(all_states)}"
         seen = set(all_states)
