@@ -52,6 +52,9 @@ def test_a_record_is_passed_over_by_caffe_and_read_back(tmp_path):
         assert states.read_state(str(path)).iter == 5
     path.write_bytes(path.read_bytes()[:-1])
     assert states.read_record(str(path)) == {}
+    for other in ([], "SGD", {"images": 5}, {"images": ["a"]}, {"images": [-1]}, {"images": [[1]]}):
+        path.write_bytes(whole + states.record_bytes(other))
+        assert states.read_record(str(path)) == {}
     path = write_hdf5(tmp_path)
     assert states.read_record(str(path)) == {}
     with h5py.File(path, "r+") as file:

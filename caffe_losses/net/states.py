@@ -107,7 +107,13 @@ def read_record(path):
         record = json.loads(text if isinstance(text, str) else text.decode())
     except ValueError:
         record = {}
-    return record if isinstance(record, dict) else {}
+    return record if is_record(record) else {}
+
+
+def is_record(record):
+    """Whether it is what `record_bytes` was given, and not JSON by chance."""
+    images = record.get("images", []) if isinstance(record, dict) else None
+    return isinstance(images, list) and all(type(image) is int and image >= 0 for image in images)
 
 
 # Where the data go on

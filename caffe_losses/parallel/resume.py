@@ -97,7 +97,7 @@ class Data:
 
     def start_at(self, iteration, images=None):
         """Go on at an iteration, and at these images if they are known. Returns a line on layers that cannot."""
-        known = isinstance(images, list) and len(images) == len(self.layers)
+        known = images is not None and len(images) == len(self.layers)
         self.begin, self.iteration = images if known else [iteration * step for step in self.steps], iteration
         for layer, image in zip(self.layers, self.begin):
             layer.start_at(image)

@@ -69,6 +69,8 @@ class Trainer:
         self.schedule = solvers.Schedule(self.param.base_lr * scale, warmup=job.warmup, first=job.warmup_lr)
         if self.root:
             self.snapshots = snapshots.Snapshots(self.param, self.prefix)
+            if not self.snapshots.drafts.locks:
+                say(f"snapshot_prefix {self.prefix}: the file system has no locks; see that no other training has it")
 
     def make_solver(self):
         import caffe
