@@ -1,5 +1,7 @@
 import importlib.util
 import re
+import subprocess
+import sys
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
@@ -16,6 +18,13 @@ with open("caffe_losses/__init__.py") as source:
     version = re.search('__version__ = "(.*)"', source.read()).group(1)
 with open("README.md", encoding="utf-8") as readme:
     description = readme.read()
+
+# Of an older major version, C++ extensions such as a distribution's Caffe stop working with a later one. So numpy stays
+# at the major version that is there. pip builds in an environment of its own: -E looks past it.
+code = "import numpy; print(numpy.__version__)"
+there = subprocess.run([sys.executable, "-E", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
+major = re.match(rb"(\d+)\.", there)
+numpy = "numpy>=1.13" + (f",<{int(major.group(1)) + 1}" if major else "")
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
@@ -78,7 +87,7 @@ setup(
     ext_modules=[Extension("caffe_losses.kernels.library", ["caffe_losses/kernels/kernels.c"])],
     cmdclass=commands,
     python_requires=">=3.6",
-    install_requires=["numpy>=1.13"],
+    install_requires=[numpy],
     extras_require=extras,
     entry_points={"console_scripts": ["caffe-losses = caffe_losses.__main__:main"]},
 )

@@ -14,10 +14,12 @@
                   which the other label has a score at least as high. Mean over images. An image whose labels are
                   all true or all false has 0 (Schapire and Singer, 2000)
     micro_f1      2 TP / (2 TP + FP + FN) of the labels that `predict_labels` gives, counted over all classes
-    macro_f1      the same for each class, then the mean. A class that is neither true nor predicted has 0
+    macro_f1      the same for each class that has a positive, then the mean
 
-Among equal scores, the lower class is first. An image without a label is a miss: 0 in hit@k and
-precision@k. The figures are those of scikit-learn (average_precision_score, label_ranking_loss, f1_score).
+A class without a positive is in no mean over classes. Where it is ranked high or predicted, it is wrong: in hit@k,
+precision@k, ranking_loss and micro_f1. Among equal scores, the lower class is first. An image without a label is a
+miss: 0 in hit@k and precision@k. The figures are those of scikit-learn (average_precision_score, label_ranking_loss,
+f1_score) of the classes that have a positive.
 """
 
 import re
@@ -66,6 +68,13 @@ OPTIONS = (
         nullable(one_or_each("class")),
         "For F1: a label is predicted if its score is at least this. It has the unit of the scores.",
     ),
+    Option(
+        "softmax",
+        False,
+        FLAG,
+        "The scores are those of a softmax. Images are compared by log-probabilities, which are not rounded to 0 or 1. "
+        "threshold is a probability.",
+    ),
     Option("top_k", None, nullable(at_least(1)), "For F1: only the k labels with the highest scores are predicted."),
     Option("at_least_one", True, FLAG, "For F1: the label with the highest score is always predicted."),
 )
@@ -78,11 +87,13 @@ class MultiLabelMetrics:
             further axes counts as an image. Only mAP keeps the scores: 5 bytes for each
     labels  DENSE: 0 or 1 for each score. INDEX: K class indices for each image, (N, K, ...), padded with -1
 
+    With `softmax`, the log-probabilities of an image, s - log sum exp s over its classes, take the place of its scores.
+
     Labels equal to `ignore_label` are ignored. DENSE: that class is left out for that image. INDEX: that index is
     skipped. An image with nothing else is left out.
 
     ValueError, in one line, for shapes and values outside of this, for a k above C, and for F1 with neither
-    threshold nor top_k.
+    threshold nor top_k. For mAP and macro_f1 also if no class has a positive.
     """
 
     def __init__(self, **options):
@@ -90,6 +101,11 @@ class MultiLabelMetrics:
         self.cuts = [Cut(name, int(name.split("@")[1])) for name in self.metrics if "@" in name]
         if self.decides() and self.threshold is None and self.top_k is None:
             self.refuse("{} needs a threshold or top_k, got neither; e.g. threshold=0.5", self.decides()[0])
+        self.cut = self.threshold
+        if self.softmax and self.threshold is not None:
+            if not 0 < np.min(self.threshold) <= np.max(self.threshold) <= 1:
+                self.refuse("threshold is {}; with softmax, give a probability in (0, 1]", self.threshold)
+            self.cut = np.log(self.threshold)
         self.reset()
 
     @classmethod
@@ -126,20 +142,21 @@ class MultiLabelMetrics:
             self.add_decisions(ranked, labels)
 
     def values(self):
-        """{name: value} of all batches. ValueError if there is no image, or no positive label for mAP."""
+        """{name: value} of all batches. ValueError if there is no image, or for a mean over classes no positive."""
         if not self.images:
             self.refuse("no image to measure; add some whose labels are not all ignored")
         return {name: float(self.value(name)) for name in self.metrics}
 
     def value(self, name):
+        there = self.positives > 0
+        if name in ("mAP", "macro_f1") and not there.any():
+            self.refuse("{} of {} images without a single label; give some that have labels", name, self.images)
         if name == "mAP":
-            if not self.positives.any():
-                self.refuse("mAP of {} images without a single label; give some that have labels", self.images)
-            return np.nanmean(self.average_precisions())
+            return self.average_precisions()[there].mean()
         if name == "micro_f1":
             return f1(self.hits.sum(), self.given.sum(), self.positives.sum())
         if name == "macro_f1":
-            return f1(self.hits, self.given, self.positives).mean()
+            return f1(self.hits, self.given, self.positives)[there].mean()
         k = dict(self.cuts).get(name, 1) if name.startswith("precision") else 1
         return self.sums[name] / (k * self.images)
 
@@ -174,7 +191,7 @@ class MultiLabelMetrics:
             self.sums[name] += np.count_nonzero(here.any(axis=1) if name.startswith("hit") else here)
 
     def add_decisions(self, scores, labels):
-        positive = predict_labels(scores, self.threshold, self.top_k, self.at_least_one) & (labels >= 0)
+        positive = predict_labels(scores, self.cut, self.top_k, self.at_least_one) & (labels >= 0)
         self.given += positive.sum(axis=0)
         self.hits += (positive & (labels == 1)).sum(axis=0)
 
@@ -198,6 +215,8 @@ class MultiLabelMetrics:
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
             scores32 = scores.astype(np.float32)
         self.check("scores", ~np.isfinite(scores32), scores, "finite numbers")
+        if self.softmax:
+            scores32 = log_softmax(scores32)
         codes = self.read_labels(labels, (shape[0], slots, inner))
         return Rows(by_row(scores32.reshape(shape[0], shape[1], inner)), by_row(codes))
 
@@ -233,6 +252,17 @@ class MultiLabelMetrics:
             place = np.unravel_index(np.flatnonzero(wrong)[0], array.shape)
             index = ", ".join(str(int(i)) for i in place)
             self.refuse("{}[{}] is {}; give {}", name, index, array[place], needed)
+
+
+def log_softmax(scores):
+    """Log-probabilities over axis 1, as float32: s - max - log(1 + sum of exp(s - max) over all but the best).
+
+    The 1 is apart, so that a probability of 1 - 1e-30 is more than one of 1 - 1e-20.
+    """
+    differences = scores - scores.max(axis=1).astype(np.float64)[:, None]
+    classes = np.arange(scores.shape[1]).reshape(-1, *[1] * (scores.ndim - 2))
+    others = np.where(classes == scores.argmax(axis=1)[:, None], 0, np.exp(differences)).sum(axis=1)
+    return np.maximum(differences - np.log1p(others)[:, None], np.finfo(np.float32).min).astype(np.float32)
 
 
 def by_row(array):

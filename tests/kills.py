@@ -20,7 +20,7 @@ from pathlib import Path
 import caffe
 from training import BODY, ENVIRONMENT, command, ranks_of, write_net, write_solver
 
-from caffe_losses.parallel import snapshots
+from caffe_losses.net import states as solver_states
 
 WIDE = BODY.replace("num_output: 16", "num_output: 20000")  # 1.4 MB of weights
 
@@ -32,7 +32,7 @@ def states(folder):
 
 def check(folder, path, iteration):
     """Restore a snapshot in Caffe; its weights tell their iteration, as each iteration adds one to a bias."""
-    state = snapshots.read_state(str(path))
+    state = solver_states.read_state(str(path))
     assert state.iter == iteration, path
     solver = caffe.get_solver(str(folder / "check_solver.prototxt"))
     solver.restore(str(path))
@@ -81,7 +81,7 @@ def kill_at_random(folder, kills, seed=0, say=lambda line: None):
         rank = choose.choice([0, 0, 1])
         os.kill(ranks[rank], signal.SIGKILL)
         assert job.wait(timeout=10) == 137
-        interrupted += bool(list((folder / "net.writing").glob("*")))
+        interrupted += bool(list((folder / "net.writing").glob("*_iter_*")))
         all_states = states(folder)
         assert seen <= set(all_states), f"lost: {seen - set(all_states)}"
         seen = set(all_states)

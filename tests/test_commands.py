@@ -11,7 +11,7 @@ import pytest
 from nets import input_layer, loss_layer
 from rewiring import DATA, FC, LOSS
 
-from caffe_losses import __version__
+from caffe_losses import __version__, extras
 from caffe_losses.__main__ import main
 from caffe_losses.commands import arguments
 
@@ -159,6 +159,15 @@ def test_without_an_extra(folder, words, module, reason):
     assert (done.returncode, done.stdout) == (2, "")
     assert line == f"caffe-losses: {reason}"
     assert "Traceback" not in done.stderr
+
+
+def test_all_missing_modules_are_named_at_once(monkeypatch):
+    monkeypatch.setattr(extras, "find_spec", lambda name: None if name in ("h5py", "matplotlib") else name)
+    text = (
+        "the Python modules cv2, h5py, matplotlib are not installed; pip install opencv-python-headless h5py matplotlib"
+    )
+    assert extras.remedy("cv2") == text
+    assert extras.remedy("tqdm") == not_installed("tqdm", "tqdm")
 
 
 def test_images_that_cannot_be_counted_say_why(folder):

@@ -3,14 +3,17 @@
 import glob
 import os
 import re
+import shutil
 import subprocess
+import sys
 
+import numpy
 import pytest
 
 import caffe_losses
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = ("entry", "finish-image", "install-caffe", "prove")
+SCRIPTS = ("entry", "finish-image", "install-caffe", "prove", "prove-systems")
 
 
 def read(path):
@@ -83,3 +86,48 @@ def test_the_tests_that_gradcheck_runs_exist():
     assert paths
     for path in paths:
         assert os.path.exists(os.path.join(ROOT, path))
+
+
+# install-caffe where something is missing
+
+
+def install(folder, **programs):
+    """Run install-caffe with a PATH of some programs alone: what each prints, or those of this machine."""
+    (folder / "bin").mkdir()
+    for name in ("bash", "dirname", "cat", "comm", "sort", "sed", "xargs", "echo"):
+        (folder / "bin" / name).symlink_to(shutil.which(name))
+    for name, text in programs.items():
+        program = folder / "bin" / name.replace("_", "-")
+        program.write_text(f"#!/bin/sh\n/bin/echo '{text}'\n")
+        program.chmod(0o755)
+    command = [os.path.join(ROOT, "docker", "install-caffe"), str(folder / "venv")]
+    environment = {"PATH": str(folder / "bin")}
+    return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_without_apt_docker_is_named(tmp_path):
+    done = install(tmp_path)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "there is no apt-get here; use Docker: docker build -t caffe-losses -f docker/Dockerfile ." in line
+
+
+@pytest.mark.parametrize("mpirun", [{}, {"mpirun": ""}])
+def test_all_missing_packages_are_named_at_once(tmp_path, mpirun):
+    done = install(tmp_path, dpkg_query="installed cmake", apt_get="", id="1000", **mpirun)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    command = line.split("call again: sudo apt-get install -y --no-install-recommends ")[1].split()
+    expected = (
+        {*read("docker/packages.txt").split(), "openmpi-bin"} - {"cmake"} - ({"openmpi-bin"} if mpirun else set())
+    )
+    assert set(command) == expected
+
+
+def test_numpy_stays_at_its_major_version(tmp_path):
+    """pip installs no package with this one that wants a later numpy."""
+    command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    requirements = (tmp_path / "caffe_losses.egg-info" / "requires.txt").read_text().splitlines()
+    (line,) = [line for line in requirements if line.startswith("numpy")]
+    assert set(line[len("numpy") :].split(",")) == {">=1.13", f"<{int(numpy.__version__.split('.')[0]) + 1}"}

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import precision_score, recall_score
+from sklearn.metrics import average_precision_score, precision_score, recall_score
 
-from caffe_losses.evaluation.curves import classes_to_draw, draw, precision_recall
+from caffe_losses.evaluation.curves import classes_to_draw, draw, precision_recall, steps
 from caffe_losses.metrics import MultiLabelMetrics
 
 
@@ -17,6 +17,16 @@ def test_precision_recall_is_scikit_learns_at_its_thresholds():
     for r, p, cut in zip(recall, precision, cuts):
         is_given, true = scores[labels >= 0] >= cut, labels[labels >= 0] == 1
         assert (r, p) == pytest.approx((recall_score(true, is_given), precision_score(true, is_given)))
+
+
+@pytest.mark.parametrize("positives", [1, 2, 7, 60])
+def test_the_area_below_the_steps_is_average_precision(positives):
+    random = np.random.RandomState(1)
+    scores, labels = random.randn(80), np.arange(80) < positives
+    recall, precision = steps(*precision_recall([(scores, labels.astype(np.int8))]))
+    area = ((recall[:-1] - recall[1:]) * precision[:-1]).sum()
+    assert area == pytest.approx(average_precision_score(labels, scores))
+    assert (recall[0], recall[-1]) == (1, 0)
 
 
 def test_curves_are_of_classes_from_frequent_to_rare():

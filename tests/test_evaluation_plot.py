@@ -1,12 +1,16 @@
 """Logs of the real program, and of each kind of line that it prints, as series and as a picture."""
 
 import math
+import os
 import re
+import time
 
 import pytest
+from matplotlib.text import Text
 from nets import caffe_program, loss_layer
 
 from caffe_losses.__main__ import main
+from caffe_losses.evaluation import figures, plot
 from caffe_losses.evaluation.logs import Log, read_log
 from caffe_losses.evaluation.plot import panels_of
 
@@ -111,6 +115,67 @@ def test_logs_without_test_with_nan_and_with_long_outputs_are_drawn(tmp_path, ca
     assert main(["plot", *paths, "-o", str(tmp_path / "out.png")]) == 0
     assert "many: left out, as it has 100 numbers" in capsys.readouterr().err
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def write_log(path, outputs, iterations=1, value=0.5):
+    """A log of that many lines of outputs, as `outputs` makes them of a number."""
+    lines = [f"{PREFIX}Iteration {k}, loss = {value + k / 1e6}" for k in range(iterations)]
+    path.write_text("\n".join([*lines, *map(outputs, range(100000))]))
+    return str(path)
+
+
+@pytest.mark.parametrize("outputs, said", [
+    (lambda k: f"    Train net output #{k}: prob = {k}", "prob: left out, as it has 100000 numbers"),
+    (lambda k: f"    Train net output #{k}: p{k}p = {k}", "left out, as 20 panels are enough: p19p and 99980 more"),
+    (lambda k: f"{PREFIX}Iteration {k}, lr = 0.1", ""),
+])  # fmt: skip
+def test_a_hundred_thousand_outputs(tmp_path, capsys, outputs, said):
+    begin = time.time()
+    assert main(["plot", write_log(tmp_path / "a.log", outputs), "-o", str(tmp_path / "out.png")]) == 0
+    assert said in capsys.readouterr().err
+    assert time.time() - begin < 60
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_names_with_dollars_and_underscores(tmp_path, monkeypatch):
+    tops = "\n".join(f"    Train net output #{k}: _hit$@{k} = 0.5" for k in (1, 5))
+    for name in ("$a$.log", "_b$x^2$.log"):
+        (tmp_path / name).write_text(f"Iteration 0, loss = 1\n{tops}\n")
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure) or figure.savefig(path))
+    plot([str(tmp_path / "$a$.log"), str(tmp_path / "_b$x^2$.log")], str(tmp_path / "out.png"))
+    texts = [text.get_text() for text in kept[0].findobj(Text)]
+    for text in (r"\$a\$.log", r"_b\$x^2\$.log", r"_hit\$", r"_hit\$@1 (train)", "loss (train)"):
+        assert text in texts
+
+
+def test_a_log_of_powershell(tmp_path):
+    (tmp_path / "a.log").write_bytes("\r\n".join(LINES).encode("utf-16"))
+    assert read_log(str(tmp_path / "a.log")).rate == {0: 1e-5}
+
+
+def test_markers_are_of_all_lines_or_of_none(tmp_path, monkeypatch):
+    for name, count in (("a.log", 12), ("b.log", 200)):
+        (tmp_path / name).write_text("\n".join(f"Iteration {k}, loss = {k}" for k in range(count)))
+    kept = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    for names in (["a.log"], ["a.log", "b.log"]):
+        plot([str(tmp_path / name) for name in names], "out.png")
+    few, many = ({line.get_marker() for line in figure.axes[0].lines} for figure in kept)
+    assert (few, many) == ({"o"}, {"None"})
+
+
+def test_folders_and_pipes_are_no_logs(tmp_path, capsys):
+    os.mkfifo(str(tmp_path / "pipe"))
+    for path in (tmp_path / "pipe", tmp_path):
+        assert main(["plot", str(path), "-o", str(tmp_path / "out.png")]) == 2
+        assert f"{path} is no file; give what training printed" in capsys.readouterr().err
+
+
+def test_an_empty_log_is_called_so(tmp_path, capsys):
+    (tmp_path / "a.log").write_text("")
+    assert main(["plot", str(tmp_path / "a.log"), "-o", str(tmp_path / "out.png")]) == 2
+    assert "a.log is no log of Caffe's solver: it is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("content", [b"", b"hello\nworld\n", bytes(range(256)) * 9])

@@ -5,13 +5,14 @@ import warnings
 
 import caffe
 import h5py
+import mpmath
 import numpy as np
 import pytest
 from nets import caffe_program, fill, input_layer, loss_layer, net
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss
 
 from caffe_losses import predict_labels
-from caffe_losses.metrics import MultiLabelMetrics, top_classes
+from caffe_losses.metrics import MultiLabelMetrics, log_softmax, top_classes
 
 NAMES = ["mAP", "hit@1", "hit@3", "precision@1", "precision@4", "ranking_loss", "micro_f1", "macro_f1"]
 RULES = [{"threshold": 0.5}, {"threshold": 0.5, "at_least_one": False}, {"top_k": 2}, {"top_k": 3, "threshold": 1}]
@@ -65,7 +66,9 @@ def expected(scores, labels, **rule):
         "precision@4": ranked[kept, :4].mean(),
         "ranking_loss": np.mean(ranking),
         "micro_f1": f1_score(true[taking], predicted[taking], zero_division=0),
-        "macro_f1": np.mean([f1_score(true[p, c], predicted[p, c], zero_division=0) for c, p in enumerate(taking.T)]),
+        "macro_f1": np.mean(
+            [f1_score(true[taking[:, c], c], predicted[taking[:, c], c], zero_division=0) for c in with_positives]
+        ),
     }
 
 
@@ -76,7 +79,9 @@ def test_is_scikit_learns(rule, ties):
     assert measured(scores, labels, **rule) == pytest.approx(expected(scores, labels, **rule), abs=1e-12)
     predicted = predict_labels(scores, **rule)
     values = measured(scores, labels, **rule)
-    assert values["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro", zero_division=0), abs=1e-12)
+    kept = labels.any(axis=0)
+    macro_f1 = f1_score(labels[:, kept], predicted[:, kept], average="macro", zero_division=0)
+    assert values["macro_f1"] == pytest.approx(macro_f1, abs=1e-12)
     assert values["micro_f1"] == pytest.approx(f1_score(labels, predicted, average="micro", zero_division=0), abs=1e-12)
     assert values["ranking_loss"] == pytest.approx(label_ranking_loss(labels, scores), abs=1e-12)
 
@@ -158,7 +163,16 @@ REFUSED = [
     ({}, (2, 3, 4), (2, 4, 3), "do not fit; give one value per class"),
     ({"label_format": "INDEX"}, (2, 3), (3, 2), "do not fit; give K class indices"),
     ({}, (2, 3), (2, 3), "mAP of 2 images without a single label"),
+    ({"metrics": ["macro_f1"], "top_k": 1}, (2, 3), (2, 3), "macro_f1 of 2 images without a single label"),
     ({"ignore_label": 0}, (2, 3), (2, 3), "no image to measure"),
+    (
+        {"softmax": True, "threshold": 0},
+        (2, 3),
+        (2, 3),
+        r"threshold is 0.0; with softmax, give a probability in \(0, 1\]",
+    ),
+    ({"softmax": True, "threshold": [0.5, 1, 2]}, (2, 3), (2, 3), "give a probability in"),
+    ({"softmax": "yes"}, (2, 3), (2, 3), "softmax must be true or false"),
 ]
 
 
@@ -192,6 +206,30 @@ def test_a_batch_of_other_classes_is_refused():
     metrics.add(np.zeros((2, 3)), np.ones((2, 3)))
     with pytest.raises(ValueError, match="scores of 4 classes after a batch of 3"):
         metrics.add(np.zeros((2, 4)), np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("threshold", [0.2, [0.1, 0.2, 0.3, 0.1, 0.2, 0.3]])
+def test_of_a_softmax_it_measures_probabilities(threshold):
+    scores, labels = data()
+    probabilities = np.exp(scores.astype(np.float64))
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    values = measured(scores, labels, threshold=threshold, softmax=True)
+    assert values == pytest.approx(measured(probabilities, labels, threshold=threshold), abs=1e-6)
+    spatial = [a[:60].reshape(5, 3, 4, 6).transpose(0, 3, 1, 2) for a in (scores, labels)]
+    expected = measured(scores[:60], labels[:60], threshold=threshold, softmax=True)
+    assert measured(*spatial, threshold=threshold, softmax=True) == pytest.approx(expected, abs=1e-12)
+
+
+def test_log_probabilities_are_as_exact_as_the_scores():
+    """With mpmath's 60 digits: to float32's rounding near 1, near 0 and at the ends of float32."""
+    rows = [[0, 40, 0], [0, 60, -3], [1e4, -1e4, 3], [3e38, -3e38, 0], [7, 7, 7], [0.5, 0.25, -0.125]]
+    found = log_softmax(np.array(rows, np.float32))
+    with mpmath.workdps(60):
+        for row, values in zip(np.array(rows, np.float32), found):
+            total = mpmath.log(mpmath.fsum(mpmath.exp(mpmath.mpf(float(s)) - mpmath.mpf(float(max(row)))) for s in row))
+            for s, value in zip(row, values):
+                exact = float(mpmath.mpf(float(s)) - mpmath.mpf(float(max(row))) - total)
+                assert float(value) == pytest.approx(max(exact, float(np.finfo(np.float32).min)), rel=1.2e-7)
 
 
 def test_an_empty_batch_adds_nothing():

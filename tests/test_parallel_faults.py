@@ -1,6 +1,7 @@
 """The whole job ends in 10 s, and says which rank and why."""
 
 import os
+import re
 import signal
 import subprocess
 import time
@@ -55,6 +56,12 @@ def end(job):
     return log
 
 
+def open_mpi():
+    """The version of mpirun."""
+    text = subprocess.run(["mpirun", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return int(re.search(r"(\d+)\.\d+", text).group(1))
+
+
 def assert_goes_on(folder, solver, ranks=2):
     """From the last snapshot, for a few iterations."""
     last = max(folder.glob("net_iter_*.solverstate"), key=lambda path: int(path.stem.split("_")[-1]))
@@ -74,7 +81,7 @@ def test_a_killed_rank_ends_the_job(tmp_path, rank):
     log = end(job)
     assert job.returncode == 137
     assert f"process rank {rank} with PID" in log
-    assert "exited on signal 9 (Killed)" in log
+    assert re.search(r"exited\s+on\s+signal\s+9\s+\(Killed\)", log)
     assert_goes_on(tmp_path, solver)
 
 
@@ -84,9 +91,11 @@ def test_a_signal_to_mpirun_ends_the_job(tmp_path, number):
     job.send_signal(number)
     log = end(job)
     assert job.returncode not in (0, None)
-    (line,) = ours(log)
-    assert line.startswith("caffe-losses: rank 0 (")
-    assert "SIGTERM: mpirun was told to stop" in line
+    lines = ours(log)
+    assert len(lines) == 1 or (not lines and open_mpi() >= 5)  # which does not read what the ranks say then
+    for line in lines:
+        assert line.startswith("caffe-losses: rank 0 (")
+        assert "SIGTERM: mpirun was told to stop" in line
 
 
 def test_a_rank_that_raises_ends_the_job(tmp_path):
@@ -124,3 +133,26 @@ def test_a_signal_to_one_process_is_answered_with_a_snapshot(tmp_path, number):
         f"caffe-losses: {signal.Signals(number).name} at iteration {state.split('_')[-1].split('.')[0]}"
     )
     assert_goes_on(tmp_path, solver, 0)
+
+
+@pytest.mark.parametrize("ranks", [0, 2])
+def test_a_hang_up_is_answered_with_a_snapshot_and_the_training_goes_on(tmp_path, ranks):
+    """As by caffe train. Of several, each may get it, as of a terminal that is closed."""
+    job, solver, _ = start(tmp_path, ranks)
+    for _ in range(2):
+        before = asked_for(tmp_path)
+        deadline = time.time() + 20
+        while asked_for(tmp_path) == before and time.time() < deadline:
+            for process in ranks_of(job) if ranks else [job.pid]:
+                os.kill(process, signal.SIGHUP)
+            time.sleep(0.1)
+        assert asked_for(tmp_path) > before
+    assert job.poll() is None
+    job.send_signal(signal.SIGINT)
+    assert "SIGINT at iteration" in end(job) or ranks
+    assert_goes_on(tmp_path, solver, ranks)
+
+
+def asked_for(folder):
+    """How many snapshots are of an iteration at which the solver wants none."""
+    return sum(int(path.stem.split("_")[-1]) % 20 != 0 for path in folder.glob("net_iter_*.solverstate"))

@@ -3,6 +3,7 @@
 import math
 
 from ..parallel import launch
+from .arguments import positive
 
 
 def add_parser(commands):
@@ -21,6 +22,15 @@ def add_parser(commands):
     parser.add_argument("--scale-lr", action="store_true", help="multiply base_lr by the number of processes")
     parser.add_argument("--warmup", metavar="N", type=whole, default=0, help="iterations of linear warm-up (0)")
     parser.add_argument("--warmup-lr", metavar="RATE", type=rate, help="base_lr that it starts from (a tenth)")
+    parser.add_argument(
+        "--keep", metavar="N", type=positive, help="keep N snapshots of this training, the last among them (all)"
+    )
+    parser.add_argument(
+        "--best", metavar="OUTPUT", help="with --keep: besides the last, those with the best values of this test output"
+    )
+    parser.add_argument(
+        "--stall-timeout", metavar="SECONDS", type=seconds, help="end the job if a process stands still for so long"
+    )
     parser.set_defaults(run=run)
 
 
@@ -36,6 +46,12 @@ def rate(text):
     return float(text)
 
 
+def seconds(text):
+    if not 0 < float(text) < math.inf:
+        raise ValueError
+    return float(text)
+
+
 def run(options):
     return launch.train(
         solver=options.solver,
@@ -45,4 +61,7 @@ def run(options):
         scale_lr=options.scale_lr,
         warmup=options.warmup,
         warmup_lr=options.warmup_lr,
+        keep=options.keep,
+        best=options.best,
+        stall_timeout=options.stall_timeout,
     )

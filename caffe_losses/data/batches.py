@@ -149,6 +149,12 @@ class Batches:
         weights[...] = 1 if self.images.weights is None else self.images.weights[images]
         return Batch(data, labels, weights)
 
+    def start_at(self, image):
+        """Go on at an image, counted over all epochs and solvers. Returns its epoch, and its place there."""
+        self.close()
+        self.order.taken = image // self.order.ranks
+        return divmod(image, self.order.length)
+
     def new_feed(self):
         return Feed(
             endless(self.order, self.batch_size, self.root_folder, self.images.paths),

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from . import figures
+
 CURVES = 8  # classes whose curve is drawn
 POINTS = 500  # of a curve
 NAMED = 25  # so many classes have their names in the picture
@@ -35,6 +37,15 @@ def classes_to_draw(frequencies, count=CURVES):
     return order[np.round(places).astype(int)]
 
 
+def steps(recall, precision):
+    """The corners of a curve that is drawn with steps-post; below it is the average precision.
+
+    Between the recall of a threshold and that of the next higher one, the precision is that of the threshold. The
+    highest threshold has it from recall 0 on.
+    """
+    return np.append(recall, 0), np.append(precision, precision[-1])
+
+
 def draw(path, metrics, names, title):
     """Write the PNG.
 
@@ -44,70 +55,76 @@ def draw(path, metrics, names, title):
         names: of the classes.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13, 6.4), dpi=110, layout="constrained")
+    figure = figures.new_figure(13, 6.4)
     curves, scatter = figure.subplots(1, 2)
-    figure.suptitle(title, fontsize=11)
+    figure.suptitle(figures.plain(title), fontsize=11)
     averages = metrics.average_precisions()
-    draw_curves(curves, metrics, names, averages)
-    draw_frequencies(scatter, metrics.positives, averages, names)
-    figure.savefig(path, format="png")
-
-
-def draw_curves(axes, metrics, names, averages):
-    from matplotlib import colormaps
-
     drawn = classes_to_draw(metrics.positives)
-    colors = colormaps["viridis"](np.linspace(0, 0.92, len(drawn)))
+    there = np.flatnonzero(metrics.positives)
+    labels = figures.labels_of(names, sorted({*drawn, *(there if len(there) <= NAMED else ())}))
+    draw_curves(curves, metrics, drawn, labels, averages)
+    draw_frequencies(scatter, metrics.positives, averages, labels)
+    figures.save(figure, path)
+
+
+def draw_curves(axes, metrics, drawn, labels, averages):
+    colors = figures.colormap("viridis")(np.linspace(0, 0.92, len(drawn)))
+    handles, texts = [], []
     for color, (c, scores, true) in zip(colors, metrics.columns(drawn)):
-        recall, precision = precision_recall([(scores, true.astype(np.int8))])
-        label = f"{shortened(names[c])} ({metrics.positives[c]} images, AP {averages[c]:.2f})"
-        marker = "." if len(recall) < 12 else None
-        axes.plot(recall, precision, color=color, linewidth=1.2, marker=marker, label=label)
-    recall, precision = precision_recall(metrics.kept)
-    axes.plot(recall, precision, color="black", linewidth=2.4, label="all classes together (micro average)")
+        handles += draw_curve(axes, [(scores, true.astype(np.int8))], color=color, linewidth=1.2)
+        text = f"{labels[c].text} ({metrics.positives[c]} images, AP {averages[c]:.2f})"
+        texts.append(figures.Label(text, labels[c].font))
+    handles = draw_curve(axes, metrics.kept, color="black", linewidth=2.4) + handles
+    texts.insert(0, figures.Label("all classes together (micro average)", None))
     axes.set(xlim=(0, 1.01), ylim=(0, 1.03), xlabel="recall", ylabel="precision", title="Precision and recall")
-    handles, labels = axes.get_legend_handles_labels()
-    add_legend(axes, handles[-1:] + handles[:-1], labels[-1:] + labels[:-1], columns=2)
+    add_legend(axes, handles, texts, columns=2)
     axes.grid(alpha=0.3)
+
+
+def draw_curve(axes, parts, **style):
+    return axes.plot(*steps(*precision_recall(parts)), drawstyle="steps-post", **style)
 
 
 def add_legend(axes, handles, labels, columns):
     """Below the axes, so that it hides nothing."""
-    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.11), "ncols": columns}
-    axes.legend(handles, labels, fontsize=8.5, frameon=False, **place)
+    place = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.11), "ncol": columns}
+    figures.add_legend(axes, handles, labels, fontsize=8.5, frameon=False, **place)
 
 
-def draw_frequencies(axes, frequencies, averages, names):
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    there = frequencies > 0
-    size = np.clip(4000 / max(1, np.count_nonzero(there)), 5, 36)
-    axes.scatter(
-        frequencies[there], averages[there], s=size, alpha=0.55, linewidths=0, color="tab:blue", label="a class"
-    )
+def draw_frequencies(axes, frequencies, averages, labels):
+    """A point for each class that has images; with its name if it is in `labels`, and there are few."""
+    there = np.flatnonzero(frequencies)
+    size = np.clip(4000 / max(1, len(there)), 5, 36)
+    points = axes.scatter(frequencies[there], averages[there], s=size, alpha=0.55, linewidths=0, color="tab:blue")
+    handles, texts = [points], ["a class"]
     centers, medians = running_median(frequencies[there], averages[there])
     if len(centers) > 1:
-        axes.plot(
-            centers, medians, color="tab:orange", linewidth=2, marker="o", markersize=4, label="median of a group"
-        )
+        handles += axes.plot(centers, medians, color="tab:orange", linewidth=2, marker="o", markersize=4)
+        texts.append("median of a group")
     mean = averages[there].mean()
-    axes.axhline(mean, color="black", linestyle="--", linewidth=1, label=f"mAP {mean:.3f}")
-    if np.count_nonzero(there) <= NAMED:
-        for c in np.flatnonzero(there):
+    handles.append(axes.axhline(mean, color="black", linestyle="--", linewidth=1))
+    texts.append(f"mAP {mean:.3f}")
+    if len(there) <= NAMED:
+        for c in there:
             place = {"xytext": (4, 4), "textcoords": "offset points"}
-            axes.annotate(shortened(names[c]), (frequencies[c], averages[c]), fontsize=8, **place)
-        axes.margins(x=0.12)
+            name = figures.plain(labels[c].text)
+            figures.set_font(axes.annotate(name, (frequencies[c], averages[c]), fontsize=8, **place), labels[c].font)
+    scale_frequencies(axes, frequencies[there])
+    axes.set(ylim=(-0.02, 1.03), xlabel="images with the label", ylabel="average precision")
+    axes.set_title("Average precision and frequency")
+    add_legend(axes, handles, [figures.Label(text, None) for text in texts], columns=3)
+    axes.grid(alpha=0.3, which="both")
+
+
+def scale_frequencies(axes, frequencies):
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     axes.set_xscale("log")
-    decades = np.ptp(np.log10(frequencies[there]))
+    figures.calm_log_x(axes, frequencies)
+    decades = np.ptp(np.log10(frequencies))
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 3 else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set(ylim=(-0.02, 1.03), xlabel="images with the label", ylabel="average precision")
-    axes.set_title("Average precision and frequency")
-    add_legend(axes, *axes.get_legend_handles_labels(), columns=3)
-    axes.grid(alpha=0.3, which="both")
 
 
 def running_median(frequencies, averages):
@@ -115,7 +132,3 @@ def running_median(frequencies, averages):
     order = np.argsort(frequencies, kind="mergesort")
     groups = np.array_split(order, max(1, min(12, len(order) // 10)))
     return [np.median(frequencies[g]) for g in groups], [np.median(averages[g]) for g in groups]
-
-
-def shortened(name):
-    return name if len(name) <= 24 else name[:22] + "…"

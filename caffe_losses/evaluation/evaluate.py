@@ -10,7 +10,6 @@ from ..net.heads import label_options, main_head, view_for_testing
 from ..net.kinds import kind
 from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
-from ..wiring import add_probabilities
 from .decision import decision
 from .report import Report
 
@@ -37,6 +36,9 @@ def evaluate(
         threshold: for the same, it is given those of at least this probability or, with `scores`, score; and always
             its best. If both are None, 0.5 for a sigmoid's and the 5 best for others.
 
+    Images are compared by the scores that a Softmax or Sigmoid layer makes probabilities of, or their logarithm: in
+    float32, many probabilities are 1 or 0 alike.
+
     Returns:
         A Report.
 
@@ -51,7 +53,7 @@ def evaluate(
     if len(shape) < 2:
         raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
     names = class_names(test.image_data, classes, shape[1])
-    measured = metrics_of(metrics, shape[1], decided, test.label_options)
+    measured = metrics_of(metrics, shape[1], decided, dict(test.label_options, softmax=test.makes == "Softmax"))
     measure(net, test, measured, test.size(shape[0], iterations, images))
     return Report(measured, names, metrics or measured.metrics, decided)
 
@@ -88,7 +90,8 @@ class TestSet:
 
     net             NetParameter
     scores, labels  the blobs
-    head            the Head that has these scores; None if the user named others
+    makes           "Softmax" or "Sigmoid", which makes probabilities of these scores; None if it is not known. Then a
+                    threshold is one of scores
     label_options   label_format and ignore_label of the labels
     image_data      the layer that reads images, MultiLabelImageData, or None
     """
@@ -110,16 +113,14 @@ class TestSet:
         for layer in self.sources:
             check_source(layer)
         self.image_data = next((layer for layer in self.sources if image_options(layer) is not None), None)
-        if self.head and self.head.activation == "Softmax" and not self.head.probabilities:
-            # scores of a softmax have no scale that images share
-            self.scores = add_probabilities(self.net, self.head)
-            self.head = self.head._replace(scores=self.scores, probabilities=True)
+        self.makes = None if scores or head.probabilities else head.activation
+        if self.makes is None and makes_probabilities(makers[0]):
+            self.makes, self.scores = makers[0].type, makers[0].bottom[0]
 
     def decision(self, threshold, top_k):
-        """What `predict_labels` is told, in the scores' own unit."""
-        head = self.head
-        decided = decision(head and head.activation, threshold, top_k)
-        if "threshold" in decided and head and head.activation and not head.probabilities:
+        """What MultiLabelMetrics is told: a threshold is a probability of a softmax, or else a score."""
+        decided = decision(self.head and self.head.activation, threshold, top_k)
+        if "threshold" in decided and self.makes == "Sigmoid":
             decided["threshold"] = score_of(decided["threshold"])
         return decided
 
@@ -149,6 +150,12 @@ class TestSet:
             text = ", ".join(f"{name} {images}" for name, images in counts.items())
             raise ValueError(f"the data layers have different numbers of images ({text}); give them the same")
         return Count(next(iter(counts.values())), None)
+
+
+def makes_probabilities(layer):
+    """Whether a layer makes probabilities of scores, and leaves these as they are."""
+    in_place = list(layer.bottom) == list(layer.top)
+    return not in_place and (layer.type == "Sigmoid" or (layer.type == "Softmax" and layer.softmax_param.axis == 1))
 
 
 def check_source(layer):

@@ -1,5 +1,6 @@
 """Reads what Caffe's solver prints: loss, rate and outputs by iteration."""
 
+import os
 import re
 from collections import OrderedDict
 
@@ -74,9 +75,14 @@ class Log:
 
 
 def read_log(path):
-    """The Log of a file; ValueError if there is no line of Caffe's solver in it."""
-    with open(path, errors="replace") as lines:
+    """The Log of a file, in UTF-8 or, as PowerShell writes it, UTF-16. ValueError if no line is of Caffe's solver."""
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path} is no file; give what training printed: 2> train.log")
+    with open(path, "rb") as file:
+        start = file.read(2)
+    with open(path, encoding="utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8", errors="replace") as lines:
         log = Log(lines)
     if not log:
-        raise ValueError(f'{path} is no log of Caffe\'s solver: it has no line as "Iteration 0, loss = 0.5"')
+        missing = "it has no line as" if start else "it is empty, without a line as"
+        raise ValueError(f'{path} is no log of Caffe\'s solver: {missing} "Iteration 0, loss = 0.5"')
     return log

@@ -22,12 +22,14 @@ class Report:
         self.metrics, self.names, self.decision, self.images = metrics, names, decision, metrics.images
         self.overall = {name: float(metrics.value(name)) for name in overall}
         self.frequencies = metrics.positives
-        self.by_class = {
+        by_class = {
             "AP": metrics.average_precisions(),
             "precision": metrics.hits / np.maximum(1, metrics.given),
             "recall": metrics.hits / np.maximum(1, metrics.positives),
             "F1": f1(metrics.hits, metrics.given, metrics.positives),
         }
+        # a class without images has no figures: each of the means over classes is that of this table
+        self.by_class = {name: np.where(self.frequencies > 0, column, np.nan) for name, column in by_class.items()}
 
     def order(self):
         """Classes by frequency, the most frequent first."""
@@ -42,7 +44,8 @@ class Report:
         lines = [f"{row[0]:{width}}" + "".join(f"  {cell:>9}" for cell in row[1:]) for row in [COLUMNS, *shown]]
         if cut:
             lines.insert(1 + ENDS, f"... {len(order) - 2 * ENDS} more classes: --json OUT has them all ...")
-        rules = " and ".join(rule(name, value) for name, value in self.decision.items())
+        unit = "probabilities" if self.metrics.softmax else "scores"
+        rules = " and ".join(rule(name, value, unit) for name, value in self.decision.items())
         lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {rules}, always the best"]
         width = max(map(len, self.overall))
         return lines + [f"{name:{width}}  {value:.4f}" for name, value in self.overall.items()]
@@ -52,7 +55,7 @@ class Report:
         return [self.names[c], str(self.frequencies[c])] + ["-" if np.isnan(x) else f"{x:.4f}" for x in figures]
 
     def all(self):
-        """What goes into the JSON file: average precision is null for a class without images."""
+        """What goes into the JSON file: figures are null for a class without images."""
         keys = {"AP": "average_precision", "precision": "precision", "recall": "recall", "F1": "f1"}
         classes = [
             dict(
@@ -68,8 +71,8 @@ class Report:
         curves.draw(path, self.metrics, self.names, f"{title}: {self.images} images, {len(self.names)} classes")
 
 
-def rule(name, value):
-    return f"scores >= {value:.4g}" if name == "threshold" else f"the {value} highest scores"
+def rule(name, value, unit):
+    return f"{unit} >= {value:.4g}" if name == "threshold" else f"the {value} highest scores"
 
 
 def number(value):

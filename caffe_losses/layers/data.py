@@ -3,6 +3,8 @@
 import caffe
 
 from ..data import Batches
+from ..net.passes import command_line
+from ..net.states import next_image
 from ..options import parse
 from .loud import loud
 
@@ -39,6 +41,14 @@ class MultiLabelImageData(caffe.Layer):
             )
         images = self.batches.images
         caffe.log(f"{Batches.owner}: {len(images)} images, {self.batches.num_classes} classes ({images.layout})")
+        if train:
+            self.start_at(next_image(command_line(), self.batches.batch_size))
+
+    def start_at(self, image):
+        """Go on at an image, counted over all epochs and solvers, as a training does that goes on from a snapshot."""
+        if image:
+            epoch, place = self.batches.start_at(image)
+            caffe.log(f"{Batches.owner}: goes on at image {place} of epoch {epoch}")
 
     def reshape(self, bottom, top):
         n = self.batches.batch_size

@@ -14,7 +14,12 @@ solver.py     the solver of a rank, and its learning rate
 reduce.py     where gradients are averaged
 devices.py    GPUs
 snapshots.py  snapshots that are whole
+drafts.py     where they are written, and the lock on their name
+keep.py       which of them are kept
+resume.py     going on from one, with the data where they were
 faults.py     how a training ends before its time
+stalls.py     ranks that stand still
+lines.py      what a training says itself
 
 Normalizers: FULL, BATCH_SIZE and NONE are the same on each rank, so the mean over the ranks is the loss of the whole
 batch (NONE: divided by N). With ignored labels, VALID counts differ. Then each of our losses divides by the mean count

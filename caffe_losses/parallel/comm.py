@@ -4,9 +4,11 @@ Under mpirun they use mpi4py. A process that MPI did not start is rank 0 of 1, a
 """
 
 import os
-import socket
 
 import numpy as np
+
+from .lines import place
+from .stalls import Stalls
 
 SIZES = "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE", "PMI_SIZE"  # Open MPI; MVAPICH; MPICH, Intel MPI, srun
 RANKS = "OMPI_COMM_WORLD_RANK", "MV2_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"
@@ -39,13 +41,16 @@ def share_cores():
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(cores))
 
 
-def connect():
-    """The communicator of the processes that were started together: Alone or Ranks. ValueError without mpi4py."""
+def connect(stall_timeout=None):
+    """The communicator of the processes that were started together: Alone or Ranks. ValueError without mpi4py.
+
+    stall_timeout  seconds after which a rank that stands still ends all. None: it is only named
+    """
     size = launched_size()
     if size == 1:
         return Alone()
     share_cores()
-    return Ranks(size)
+    return Ranks(size, stall_timeout)
 
 
 class Alone:
@@ -62,18 +67,25 @@ class Alone:
     def mean(self, number):
         return number
 
+    def meet(self):
+        pass
+
+    def at_work(self):
+        pass
+
 
 class Ranks:
-    """All processes of an mpirun.
+    """All processes of an mpirun. No call of it waits for a rank without a word: see `stalls`.
 
-    launched  their number, as the launcher says
+    launched       their number, as the launcher says
+    stall_timeout  as of `connect`
     """
 
-    def __init__(self, launched):
+    def __init__(self, launched, stall_timeout=None):
         try:
             import mpi4py
 
-            mpi4py.rc.thread_level = "funneled"  # the data layers' threads do not speak MPI
+            mpi4py.rc.thread_level = "multiple"  # for the thread of Stalls
             from mpi4py import MPI
         except (ImportError, RuntimeError) as error:
             raise ValueError(
@@ -89,35 +101,46 @@ class Ranks:
                 f"({MPI.Get_library_version().split(',')[0].strip()}); start them with the mpirun of that one"
             )
         self.local_rank = self.world.Split_type(MPI.COMM_TYPE_SHARED).rank
+        places = self.world.allgather(place(self.rank))
+        self.stalls = Stalls(self.world.Dup(), places, stall_timeout, self.abort)
+
+    def meet(self):
+        """Wait for all ranks."""
+        with self.stalls:
+            self.world.Barrier()
+
+    def at_work(self):
+        """Say that this rank, for which the others wait, is at work."""
+        self.stalls.at_work()
 
     def all_of(self, value):
         """The values of all ranks, in a list."""
-        return self.world.allgather(value)
+        with self.stalls:
+            return self.world.allgather(value)
 
     def broadcast(self, array):
         """Overwrite the array with the array of rank 0, of the same shape."""
-        self.world.Bcast(array, root=0)
+        with self.stalls:
+            self.world.Bcast(array, root=0)
 
     def broadcast_bytes(self, data):
         """The bytes of rank 0, on every rank."""
-        length = self.world.bcast(None if data is None else len(data), root=0)
+        with self.stalls:
+            length = self.world.bcast(None if data is None else len(data), root=0)
         array = np.empty(length, np.uint8) if data is None else np.frombuffer(data, np.uint8).copy()
         self.broadcast(array)
         return array.tobytes()
 
     def sum(self, array):
         """Replace the array by the sum of the arrays of all ranks."""
-        self.world.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
+        with self.stalls:
+            self.world.Allreduce(self.mpi.IN_PLACE, array, op=self.mpi.SUM)
 
     def mean(self, number):
         """The mean of the numbers of all ranks."""
-        return self.world.allreduce(number) / self.size
+        with self.stalls:
+            return self.world.allreduce(number) / self.size
 
     def abort(self, code):
         """End all ranks."""
         self.world.Abort(code)
-
-
-def place(comm):
-    """'rank 1 (host, process 4711)'."""
-    return f"rank {comm.rank} ({socket.gethostname()}, process {os.getpid()})"

@@ -4,6 +4,8 @@ A rank may be killed, or die of one of Caffe's own checks. Then mpirun says so, 
 raises says why, and has MPI end the others. A signal to mpirun reaches the ranks as SIGTERM, one second before
 SIGKILL. mpirun does not say so, and Python cannot say it while Caffe computes. So rank 0 has a second process, which
 only waits for signals.
+
+SIGHUP is no end: as `caffe train` does, rank 0 writes a snapshot and goes on.
 """
 
 import os
@@ -13,7 +15,7 @@ import sys
 import time
 import traceback
 
-from .comm import place
+from .lines import one_line, place, say
 
 SIGNALS = signal.SIGINT, signal.SIGTERM
 GRACE = 5  # seconds that a rank has to end after a signal
@@ -44,6 +46,22 @@ class Stop:
             raise Interrupted(self.number)
 
 
+class HangUp:
+    """Remembers SIGHUP until the training is between two iterations."""
+
+    def __init__(self):
+        self.came = False
+        signal.signal(signal.SIGHUP, self.take)
+
+    def take(self, number, frame):
+        self.came = True
+
+    def taken(self):
+        """Whether one has come since the last call."""
+        came, self.came = self.came, False
+        return came
+
+
 def log_to_stderr(comm):
     """Send Caffe's log to stderr. The ranks other than 0 send only errors."""
     os.environ.setdefault("GLOG_log_year_in_prefix", "0")  # with a year, Caffe's parse_log.py does not read it
@@ -54,21 +72,12 @@ def log_to_stderr(comm):
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # glog would print a stack trace
 
 
-def say(text):
-    """Print a line in one piece, also amid the output of other ranks."""
-    os.write(2, f"caffe-losses: {text}\n".encode())
-
-
-def one_line(error):
-    return " ".join(str(error).split())
-
-
 def end_all(comm, error):
     """Say why this rank ends, and end the others."""
     if not isinstance(error, (ValueError, OSError)):
         traceback.print_exception(type(error), error, error.__traceback__)
     sys.stderr.flush()
-    say(f"{place(comm)}: {type(error).__name__}: {one_line(error)}")
+    say(f"{place(comm.rank)}: {type(error).__name__}: {one_line(error)}")
     comm.abort(1)
 
 
@@ -76,11 +85,11 @@ def watch_signals(comm):
     """Start a second process that reports SIGINT and SIGTERM to this one, and sees that this one ends."""
     reader, writer = os.pipe()
     end_of_report, report_is_written = os.pipe()
-    rank, text = os.getpid(), place(comm)
+    rank, text = os.getpid(), place(comm.rank)
     if os.fork() == 0:
         os.close(writer)
         os.close(end_of_report)
-        for number in SIGNALS:  # sent to the whole group of processes
+        for number in (*SIGNALS, signal.SIGHUP):  # sent to the whole group of processes
             signal.signal(number, signal.SIG_IGN)
         try:
             report(reader, report_is_written, rank, text)
@@ -108,10 +117,10 @@ def report(reader, report_is_written, rank, text):
     rank               the process of the rank
     text               what the rank is called
     """
-    numbers = os.read(reader, 1)
-    if not numbers:
+    number = next_signal(reader)
+    if number is None:
         return
-    name = signal.Signals(numbers[0]).name
+    name = signal.Signals(number).name
     say(f"{text}: {name}: mpirun was told to stop or another rank has ended; go on from the last snapshot")
     os.close(report_is_written)
     end, _, _ = select.select([reader], [], [], GRACE)  # not longer: mpirun reads until this process, too, has ended
@@ -119,3 +128,11 @@ def report(reader, report_is_written, rank, text):
         return
     if os.getppid() == rank:
         os.kill(rank, signal.SIGKILL)
+
+
+def next_signal(reader):
+    """The next of SIGNALS that the rank gets. None if it ends."""
+    numbers = os.read(reader, 1)
+    while numbers and numbers[0] not in SIGNALS:  # SIGHUP
+        numbers = os.read(reader, 1)
+    return numbers[0] if numbers else None

@@ -3,32 +3,29 @@
 import os
 
 from ..net.prototxt import temporary
-from .snapshots import caffe_prefix
 
 SHARDED = "Data", "HDF5Data"  # of N ranks, rank r reads records r, r + N, r + 2 N, ...
 NO_DATA = "DummyData", "Parameter"  # made, each rank with its own seed, or learned
 TESTS = "test_net", "test_net_param", "test_state", "test_iter", "test_interval"
 
 
-def of_rank(param, *, rank, size, prefix, weights=()):
-    """The SolverParameter of one rank. The trainer makes the snapshots. Rank 0 alone tests and loads weights.
+def of_rank(param, *, rank, size, prefix=None):
+    """The SolverParameter of one rank. The trainer makes the snapshots and loads weights. Rank 0 alone tests.
 
-    param    the user's SolverParameter
-    size     number of ranks
-    prefix   of the snapshots
-    weights  .caffemodel files to start from
+    param   the user's SolverParameter
+    size    number of ranks
+    prefix  of the drafts of snapshots, which rank 0 writes
     """
     own = type(param)()
     own.CopyFrom(param)
     own.snapshot, own.snapshot_after_train = 0, False
-    own.snapshot_prefix = caffe_prefix(prefix)
     own.ClearField("weights")
     if rank:
         for field in TESTS:
             own.ClearField(field)
         own.display = 0
     else:
-        own.weights.extend(weights)
+        own.snapshot_prefix = prefix
     if size > 1:  # Caffe reduces layer by layer also within an iter_size, and not where layers share weights
         own.layer_wise_reduce = False
     return own

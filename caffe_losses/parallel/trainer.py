@@ -1,15 +1,19 @@
 """The training of one rank: its set-up, the solver's own loop, and what is called from that loop."""
 
+import json
+import signal
 from collections import namedtuple
 
 from ..losses.base import over_ranks
 from ..net import weights
 from ..net.prototxt import read_solver
-from . import devices, faults, reduce, snapshots
+from . import devices, faults, reduce, resume, snapshots
 from . import solver as solvers
+from .keep import Keep, TestOutput
+from .lines import one_line, say
 
 # What is to be trained: the options of `launch.train`
-Job = namedtuple("Job", "solver weights snapshot gpu scale_lr warmup warmup_lr")
+Job = namedtuple("Job", "solver weights snapshot gpu scale_lr warmup warmup_lr keep best stall_timeout")
 
 
 class Refused(ValueError):
@@ -22,8 +26,8 @@ class Trainer:
     def __init__(self, job, comm):
         self.job, self.comm = job, comm
         self.root = comm.rank == 0
-        self.param = self.solver = self.snapshots = None
-        self.stop = None
+        self.param = self.solver = self.snapshots = self.data = None
+        self.stop = self.hang_up = self.keep = None
         self.computing = False
 
     # Set-up: if one rank cannot do a step, all refuse
@@ -34,7 +38,7 @@ class Trainer:
         try:
             result = step()
         except (ValueError, OSError, RuntimeError) as refusal:
-            error = faults.one_line(refusal)
+            error = one_line(refusal)
         errors = self.comm.all_of(error)
         for rank, error in enumerate(errors):
             if error is not None:
@@ -45,9 +49,9 @@ class Trainer:
         self.together(self.read)
         self.together(self.make_solver)
         self.blobs = reduce.learned_blobs(self.solver.net)
-        state = self.together(self.read_state)
+        snapshot = self.together(self.read_weights)
         if self.job.snapshot:
-            self.restore(state)
+            self.restore(snapshot)
         if self.comm.size > 1:
             reduce.broadcast_weights(self.comm, self.blobs)
         self.first = self.solver.iter
@@ -56,9 +60,8 @@ class Trainer:
     def read(self):
         job = self.job
         self.param = read_solver(job.solver)
-        self.weights = job.weights.split(",") if job.weights else list(self.param.weights)
-        if job.snapshot:
-            self.weights = []
+        texts = [] if job.snapshot else list(self.param.weights) if job.weights is None else [job.weights]
+        self.weights = [name.strip() for text in texts for name in text.split(",")]
         solvers.check_files(self.param, self.weights if self.root else [])
         self.prefix = snapshots.final_prefix(self.param, job.solver)
         self.device = devices.device(job.gpu, self.param, self.comm)
@@ -66,6 +69,8 @@ class Trainer:
         self.schedule = solvers.Schedule(self.param.base_lr * scale, warmup=job.warmup, first=job.warmup_lr)
         if self.root:
             self.snapshots = snapshots.Snapshots(self.param, self.prefix)
+            if not self.snapshots.drafts.locks:
+                say(f"snapshot_prefix {self.prefix}: the file system has no locks; see that no other training has it")
 
     def make_solver(self):
         import caffe
@@ -74,33 +79,33 @@ class Trainer:
         caffe.set_solver_rank(self.comm.rank)
         caffe.set_multiprocess(self.comm.size > 1)
         devices.use(self.device)
-        self.solver = solvers.make(
-            solvers.of_rank(
-                self.param, rank=self.comm.rank, size=self.comm.size, prefix=self.prefix, weights=self.weights
-            )
-        )
+        prefix = self.snapshots.drafts.prefix if self.root else None
+        self.solver = solvers.make(solvers.of_rank(self.param, rank=self.comm.rank, size=self.comm.size, prefix=prefix))
         if self.comm.size > 1:
             solvers.check_sharded(self.solver.net, self.comm.size)
+        self.data = resume.Data(self.solver.net, self.param.iter_size * self.comm.size)
+        if self.root and self.job.keep:
+            best = self.job.best
+            self.keep = Keep(self.job.keep, best and TestOutput(self.solver, best, self.param))
 
-    def read_state(self):
-        """The solver state of the snapshot. Only rank 0 needs the files."""
-        if not (self.job.snapshot and self.root):
+    def read_weights(self):
+        """Give rank 0 the weights to start from. Returns the Snapshot to go on from; only rank 0 needs the files."""
+        if not self.root:
             return None
-        state = snapshots.read_state(self.job.snapshot)
-        expected = len(self.blobs) * snapshots.histories(self.solver)
-        if len(state.history) != expected:
-            raise ValueError(
-                f"{self.job.snapshot} has {len(state.history)} arrays of history, where {self.job.solver} "
-                f"takes {expected}; it is of another net or type of solver"
-            )
-        return state
+        if self.job.snapshot:
+            return resume.read(self.job.snapshot, self.solver, self.blobs, self.job.solver)
+        line = weights.start([self.solver.net, *self.solver.test_nets], self.weights)
+        if line:
+            say(line)
+        return None
 
-    def restore(self, state):
-        if self.root:
-            weights.copy(self.solver.net, state.learned_net)
-            state.ClearField("learned_net")  # the weights are broadcast
-        state = self.comm.broadcast_bytes(state.SerializeToString() if self.root else None)
+    def restore(self, snapshot):
+        state = self.comm.broadcast_bytes(snapshot.state if self.root else None)
+        record = self.comm.broadcast_bytes(json.dumps(snapshot.record).encode() if self.root else None)
         snapshots.restore(self.solver, state)
+        line = self.data.start_at(self.solver.iter, json.loads(record.decode()).get("images"))
+        if line and self.root:
+            say(line)
 
     def hook(self):
         if self.comm.size > 1:
@@ -109,8 +114,12 @@ class Trainer:
         self.solver.add_callback(self.start_iteration, self.gradients_ready)
         if self.comm.size > 1:
             self.solver.add_callback(*self.average)
-        if self.root and len(self.solver.test_nets):
-            self.solver.test_nets[0].before_forward(self.before_test_layer)
+        if self.root:
+            for net in self.solver.test_nets:
+                net.before_forward(self.before_test_layer)
+            self.hang_up = faults.HangUp()
+        else:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     # The solver calls these
 
@@ -121,17 +130,20 @@ class Trainer:
 
     def gradients_ready(self):
         self.computing = False
+        if self.device is not None:  # NCCL, too, would wait without a word
+            self.comm.meet()
 
     def mean_count(self, count):
         """The mean over the ranks, in the forward passes that all make together. Tests are made by rank 0 alone."""
         return self.comm.mean(count) if self.computing else count
 
     def before_test_layer(self, layer):
+        self.comm.at_work()
         if layer == 0:  # Caffe, too, writes a snapshot before the tests of its iteration
             self.between_iterations()
 
     def between_iterations(self):
-        if self.root and self.due():
+        if self.root and (self.due() or (self.hang_up.taken() and self.is_new())):
             self.snapshot()
         if self.stop is not None:
             self.stop.check()
@@ -139,12 +151,22 @@ class Trainer:
     def due(self):
         at, every = self.solver.iter, self.param.snapshot
         last = self.param.snapshot_after_train and at >= self.param.max_iter
-        return at != self.first and at != self.snapshots.iteration and (last or (every > 0 and at % every == 0))
+        return self.is_new() and (last or (every > 0 and at % every == 0))
+
+    def is_new(self):
+        """Whether this iteration has no snapshot yet, and is not the one that the training began with."""
+        return self.solver.iter not in (self.first, self.snapshots.iteration)
 
     def snapshot(self):
         import caffe
 
-        caffe.log(f"Snapshot {self.snapshots.write(self.solver)}")
+        at = self.solver.iter
+        record = {"type": resume.type_of(self.solver), "images": self.data.images(at)}
+        files = self.snapshots.write(self.solver, record)
+        caffe.log(f"Snapshot {files.state}")
+        if self.keep:
+            for iteration in self.keep.add(at, files):
+                caffe.log(f"Deleted the snapshot of iteration {iteration} (--keep {self.job.keep})")
 
     # The whole
 
@@ -153,7 +175,9 @@ class Trainer:
         try:
             self.set_up()
             with over_ranks(self.mean_count):
-                return self.solve() if self.root else self.follow()
+                code = self.solve() if self.root else self.follow()
+            self.comm.meet()
+            return code
         finally:
             if self.snapshots:
                 self.snapshots.close()
@@ -187,8 +211,8 @@ class Trainer:
     def end_at(self, signal):
         """Write a snapshot, as a signal has asked the training to stop. Returns the exit code."""
         self.stop = None
-        if self.solver.iter not in (self.first, self.snapshots.iteration):
+        if self.is_new():
             self.snapshot()
         after = f"; go on with --snapshot {self.snapshots.last_state}" if self.snapshots.last_state else ""
-        faults.say(f"{signal} at iteration {self.solver.iter}{after}")
+        say(f"{signal} at iteration {self.solver.iter}{after}")
         return 128 + signal.number
