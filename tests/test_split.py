@@ -91,7 +91,7 @@ def test_what_is_odd_is_said(tmp_path, capsys):
     assert f"3 pictures cannot be read, the first on line 5: {tmp_path}/3.png is no image" in output
     assert "1 image without labels, the first on line 13" in output
     assert "1 class under names that look alike: 'Cat' and 'cat'" in output
-    assert "test.csv: 1 images; no image of 1 class: Cat" in output
+    assert "test.csv: 1 images; no image of 1 class (Cat)" in output
     output = said(capsys, "split", str(tmp_path / "list.csv"), "-o", str(tmp_path / "quick"), "--unopened")
     assert (
         f"2 pictures cannot be read, the first on line 6: [Errno 2] No such file or directory: '{tmp_path}/4.png'"
@@ -231,9 +231,9 @@ def test_all_classes_that_are_named_stay(tmp_path, capsys):
     classes = write(tmp_path, "names.txt", "b", "owl", "a")
     output = said(capsys, "split", source, "-o", str(tmp_path / "out"), "--classes", classes)
     assert lists.read_classes(str(tmp_path / "out" / "classes.txt")) == ["b", "owl", "a"]
-    assert re.search(r"train\.csv: 9 images; no image of 1 class: owl", output)
+    assert re.search(r"train\.csv: 9 images; no image of 1 class \(owl\)", output)
     output = said(capsys, "split", source, "-o", str(tmp_path / "less"), "--classes", classes, "--min-images", "2")
-    assert "left out 1 classes of fewer than 2 images, and 0 images that have no other" in output
+    assert "left out 1 class (owl), of fewer than 2 images, and 0 images of no other class" in output
     assert lists.read_classes(str(tmp_path / "less" / "classes.txt")) == ["b", "a"]
 
 

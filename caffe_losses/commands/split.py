@@ -86,11 +86,9 @@ def parts_of(images, options):
     frequent = images.frequencies() >= minimum
     if not frequent.any():
         raise ValueError(f"--min-images: no label has {minimum} images")
-    count = len(images)
+    if not frequent.all():
+        print(f"{options.list}: {findings.left_out(images, frequent, minimum)}")
     images = with_frequent(images, minimum)
-    if minimum > 1 and not frequent.all():
-        rare = f"{(~frequent).sum()} classes of fewer than {minimum} images"
-        print(f"{options.list}: left out {rare}, and {count - len(images)} images that have no other")
     if images.classes is None:
         images.classes = images.num_classes()
     tests = round(len(images) * options.test)

@@ -133,13 +133,22 @@ def summary(images):
     )
 
 
+def left_out(images, frequent, minimum):
+    """What `with_frequent` leaves out, in words."""
+    rare = names_of(images, np.flatnonzero(~frequent))
+    lonely = sum(not frequent[images.index[a:b]].any() for a, b in zip(images.starts, images.starts[1:]))
+    return f"left out {rare}, of fewer than {minimum} images, and {count(lonely, 'image')} of no other class"
+
+
 def absent(images):
     """The classes that no image has, in words, or nothing."""
-    missing = [images.name(k) for k in np.flatnonzero(images.frequencies() == 0)]
-    more = ", ..." * (len(missing) > 5)
-    if missing:
-        return f"; no image of {count(len(missing), 'class', 'classes')}: {', '.join(missing[:5])}{more}"
-    return ""
+    missing = np.flatnonzero(images.frequencies() == 0)
+    return f"; no image of {names_of(images, missing)}" if missing.size else ""
+
+
+def names_of(images, classes):
+    names = ", ".join(images.name(k) for k in classes[:5]) + ", ..." * (len(classes) > 5)
+    return f"{count(len(classes), 'class', 'classes')} ({names})"
 
 
 def count(number, one, many=None):
