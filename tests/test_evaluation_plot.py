@@ -133,7 +133,7 @@ def test_a_hundred_thousand_outputs(tmp_path, capsys, outputs, said):
     begin = time.time()
     assert main(["plot", write_log(tmp_path / "a.log", outputs), "-o", str(tmp_path / "out.png")]) == 0
     assert said in capsys.readouterr().err
-    assert time.time() - begin < 60
+    assert time.time() - begin < 200  # on a busy machine; what goes through all pairs takes an hour
     assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
 
 
