@@ -68,7 +68,7 @@ class Trained:
         self.arguments = ["--model", folder / "net.prototxt", "--weights", folder / "net.caffemodel"]
 
     def evaluate(self, *arguments):
-        assert run("evaluate", *self.arguments, "--json", self.folder / "all.json", *arguments) == 0
+        assert run("evaluate", *self.arguments, "--force", "--json", self.folder / "all.json", *arguments) == 0
         return json.loads((self.folder / "all.json").read_text())
 
 
@@ -153,7 +153,15 @@ def test_nothing_but_the_table_is_printed(trained):
 def test_table_and_picture(trained, capsys):
     names = ["rain", "snow", "never", "a name that is longer than others", "sun", "wind"]
     (trained.folder / "names.txt").write_text("\n".join(names))
-    arguments = ["--classes", trained.folder / "names.txt", "--png", trained.folder / "out.png", "--metrics", "hit@2"]
+    arguments = [
+        "--classes",
+        trained.folder / "names.txt",
+        "--force",
+        "--png",
+        trained.folder / "out.png",
+        "--metrics",
+        "hit@2",
+    ]
     figures = trained.evaluate(*arguments)
     assert list(figures["metrics"]) == ["hit@2"]
     lines = capsys.readouterr().out.splitlines()

@@ -167,9 +167,9 @@ def test_markers_are_of_all_lines_or_of_none(tmp_path, monkeypatch):
 
 def test_folders_and_pipes_are_no_logs(tmp_path, capsys):
     os.mkfifo(str(tmp_path / "pipe"))
-    for path in (tmp_path / "pipe", tmp_path):
+    for path, kind in ((tmp_path / "pipe", "a FIFO"), (tmp_path, "a folder")):
         assert main(["plot", str(path), "-o", str(tmp_path / "out.png")]) == 2
-        assert f"{path} is no file; give what training printed" in capsys.readouterr().err
+        assert f"{path} is {kind}; expected a file" in capsys.readouterr().err
 
 
 def test_an_empty_log_is_called_so(tmp_path, capsys):

@@ -177,7 +177,7 @@ def test_warm_up_and_halvings(data, label_format, gray):
     """Both solvers in the caffe program, on each data source: the rates that it prints are the recipe's."""
     folder = gray / "index" if label_format == "INDEX" else gray
     options = ["--data", data, "--label-format", label_format, "--images", 8, "--batch", 2, "--iter-size", 2]
-    options += ["--test-images", 4, "--epochs", 33, "--warmup-epochs", 2]
+    options += ["--test-images", 4, "--epochs", 33, "--warmup-epochs", 2, "--force"]
     assert command("template", "lenet", "--loss", "softmax", "-o", folder, *options) == 0
     warmup = rates(folder, "--solver", "warmup_solver.prototxt")
     base_lr = 0.01 * 4 / 256

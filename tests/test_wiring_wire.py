@@ -1,6 +1,7 @@
 """Rewiring: Caffe's own stock nets with every loss that takes scores, trained; and each rule on small nets."""
 
 import json
+import os
 import re
 import time
 
@@ -281,7 +282,7 @@ def test_paths_are_found_from_where_the_net_is(output, written, said, tmp_path, 
     (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
     rules = ["include { phase: TRAIN }", "include { phase: TEST }"]
     (tmp_path / "in.prototxt").write_text("".join(DATA.replace("hdf5", f"{r} hdf5", 1) for r in rules) + FC + LOSS)
-    assert command("wire", "in.prototxt", "-o", output, "--batch", 3, 2, *lists, *options[3:]) == 0
+    assert command("wire", "in.prototxt", "--force", "-o", output, "--batch", 3, 2, *lists, *options[3:]) == 0
     told = [json.loads(one.python_param.param_str) for one in prototxt.read(output).net.layer if not one.bottom]
     folder = written[: -len("new")].format(tmp_path)
     assert [(one["source"], one["batch_size"]) for one in told] == [(f"{folder}new", 3), ("/new", 2)]
@@ -308,9 +309,10 @@ def test_stages_on_the_command_line(tmp_path, capsys, monkeypatch):
     out = capsys.readouterr().out
     assert 'stages: give the solver train_state { stage: "fit" } and test_state { stage: "see" }' in out
     assert out.count("check: ") == 2
-    assert command("deploy", "out.prototxt", *options[1:]) == 0
+    os.rename("out.prototxt", "wired.prototxt")
+    assert command("deploy", "wired.prototxt", *options[1:]) == 0
     with pytest.raises(ValueError, match=r"^--stage: expected one or two, for TRAIN and TEST, got 3; join stages by"):
-        command("deploy", "out.prototxt", *options[1:], "--stage", "a")
+        command("deploy", "wired.prototxt", "--force", *options[1:], "--stage", "a")
 
 
 def test_forty_thousand_layers():

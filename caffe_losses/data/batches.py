@@ -152,7 +152,7 @@ class Batches:
     def start_at(self, image):
         """Go on at an image, counted over all epochs and solvers. Returns its epoch, and its place there."""
         self.close()
-        self.order.taken = image // self.order.ranks
+        self.position = image // self.order.ranks
         return divmod(image, self.order.length)
 
     def new_feed(self):

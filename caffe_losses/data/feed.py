@@ -118,7 +118,7 @@ class Feed:
             ) from None
 
 
-FEEDS = weakref.WeakSet()
+FEEDS = weakref.WeakSet()  # type: weakref.WeakSet
 
 
 def close_workers():

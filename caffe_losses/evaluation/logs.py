@@ -1,8 +1,9 @@
 """Reads what Caffe's solver prints: loss, rate and outputs by iteration."""
 
-import os
 import re
 from collections import OrderedDict
+
+from ..files import check_regular
 
 NUMBER = r"(-?(?:nan|inf|\d[\d.]*(?:e[-+]?\d+)?))"
 TRAIN = re.compile(rf"Iteration (\d+)(?: \(.*?\))?, loss = {NUMBER}")
@@ -76,8 +77,7 @@ class Log:
 
 def read_log(path):
     """The Log of a file, in UTF-8 or, as PowerShell writes it, UTF-16. ValueError if no line is of Caffe's solver."""
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise ValueError(f"{path} is no file; give what training printed: 2> train.log")
+    check_regular(path)
     with open(path, "rb") as file:
         start = file.read(2)
     with open(path, encoding="utf-16" if start in (b"\xff\xfe", b"\xfe\xff") else "utf-8", errors="replace") as lines:

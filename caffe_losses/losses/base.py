@@ -10,7 +10,7 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 import inspect
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import numpy as np
 
@@ -62,6 +62,7 @@ class Loss:
     kernel: Optional[str] = None
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
     scores_are: str = "scores"
+    calls: Any
 
     def __init__(*only_self, **options):  # an option may not be called self, and is refused by name
         self, *others = only_self
@@ -69,7 +70,7 @@ class Loss:
             raise TypeError(f"{self.name()}: expected options by name, got {len(others)} without; give e.g. axis=1")
         vars(self).update(checked(self.name(), self.options, options))
         self.shapes = self.dtype = self.normalizer = None
-        self.calls = threading.Lock()
+        self.calls = threading.Lock()  # of __call__
 
     def __init_subclass__(cls, **kwargs):
         """Signature and docstring of a subclass show its options."""
