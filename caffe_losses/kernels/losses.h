@@ -72,7 +72,7 @@ FUNCTION Cost focal_1(real s, const Options *o, int whole) {
 FUNCTION Cost asymmetric_0(real s, const Options *o, int whole) {
   Logistic l = logistic(s);
   real clip = (real)o->clip, above = l.p - clip;
-  real r = above < 0 ? 0 : above, not_r = l.q + clip < 1 ? l.q + clip : 1; /* 1 - r would cancel */
+  real r = above < 0 ? 0 : above, not_r = l.q + clip > 1 ? 1 : l.q + clip; /* 1 - r would cancel */
   real minus_log = -logarithm(not_r);
   real some_r = r > (real)1e-30 ? r : (real)1e-30;
   real focus = r == 0 ? 0 : power(r, whole ? 0 : logarithm(some_r), o->gamma_neg, whole);
