@@ -8,7 +8,7 @@ import h5py
 import mpmath
 import numpy as np
 import pytest
-from nets import caffe_program, fill, input_layer, loss_layer, net
+from nets import caffe_program, fill, input_layer, loss_layer, loss_net, net
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss
 
 from caffe_losses import predict_labels
@@ -280,6 +280,23 @@ def test_mean_over_each_pass_is_that_of_the_whole_set(batch, test_iter, images):
     loaded = metrics_net(batch, test_iter=test_iter, images=images, threshold=0.5)
     for values in passes(loaded, scores, labels, batch, test_iter, 3):
         assert values == pytest.approx(expected(scores, labels, threshold=0.5), abs=1e-6)
+
+
+def test_a_pass_that_was_cut_short_is_said_at_the_next_one():
+    scores, labels = data(70)
+    loaded = metrics_net(10, test_iter=7, threshold=0.5)
+    whole = passes(loaded, scores, labels, 10, 7, 1)
+    training = loss_net("MultiLabelSoftmaxLoss", np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32))
+    fill(loaded, scores=scores[:10], labels=labels[:10])
+    loaded.forward()
+    training.forward()
+    text = "the last test pass ended after 1 of 7 batches, and its metrics were not measured; this one begins anew"
+    with pytest.warns(RuntimeWarning, match=text):
+        assert passes(loaded, scores, labels, 10, 7, 1) == whole
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        training.forward()
+        assert passes(loaded, scores, labels, 10, 7, 1) == whole
 
 
 def test_layer_takes_indices_and_ignored_labels():

@@ -5,6 +5,7 @@ import warnings
 import caffe
 
 from ..options import parse
+from . import clock
 from .loud import loud
 
 
@@ -44,8 +45,10 @@ class LossLayer(caffe.Layer):
         probabilities = top[1].data if len(top) == 2 else None
         top[0].data[...] = self.loss.forward(*self.arrays, probabilities=probabilities)
         self.forwards += 1
-        if self.forwards == 2 and self.train:
-            self.warn_without_loss_weight(top)
+        if self.train:
+            clock.tick()
+            if self.forwards == 2:
+                self.warn_without_loss_weight(top)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:

@@ -1,10 +1,13 @@
 """Metrics of a whole test pass, as a layer: the mean over the batches that Caffe prints is then exact."""
 
+import warnings
+
 import caffe
 
 from .. import metrics
 from ..net.passes import command_line, test_passes
 from ..options import REQUIRED, Option, at_least, checked, nullable, parse
+from . import clock
 from .loud import loud
 
 PASS_OPTIONS = (
@@ -71,7 +74,10 @@ class MultiLabelMetrics(caffe.Layer):
             top[k].reshape()
 
     def forward(self, bottom, top):
+        if self.forwards and self.begun != clock.iterations:
+            self.cut_short()
         if self.forwards == 0:
+            self.begun = clock.iterations
             self.metrics.reset()
             self.left = self.images
         count = bottom[0].data.shape[0] if self.left is None else min(self.left, bottom[0].data.shape[0])
@@ -82,6 +88,16 @@ class MultiLabelMetrics(caffe.Layer):
         values = list(self.metrics.values().values()) if self.forwards == 0 else [0] * len(top)
         for k in range(len(top)):
             top[k].data[...] = self.test_iter * values[k]
+
+    def cut_short(self):
+        """A loss of ours was trained since the pass began: the test ended before its last batch."""
+        warnings.warn(
+            f"MultiLabelMetrics: the last test pass ended after {self.forwards} of {self.test_iter} batches, and its "
+            "metrics were not measured; this one begins anew",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        self.forwards = 0
 
     def backward(self, top, propagate_down, bottom):
         for k in range(len(bottom)):
