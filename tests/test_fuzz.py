@@ -112,7 +112,8 @@ def agrees(loss, scores, labels, weights, value, gradient):
     """To a few roundings of the largest number in the sums."""
     if not np.isfinite(scores).all():
         return  # an ignored score that is not finite, which the reference would take part in slicing off
-    expected, slopes = reference.reduce(loss.name(), axis_made(loss, scores), labels, weights, **settings_of(loss))
+    options = dict(settings_of(loss), ignore_label=loss.ignored_value)  # in the type of the labels
+    expected, slopes = reference.reduce(loss.name(), axis_made(loss, scores), labels, weights, **options)
     eps = np.finfo(scores.dtype).eps
     gamma = max(getattr(loss, name, 0) for name in ("gamma", "gamma_pos", "gamma_neg"))
     scale = weight_scale(loss, labels, weights) * (1 + gamma) * (1 + loss.rows) * loss.classes

@@ -458,3 +458,16 @@ def test_no_option_is_called_self(loss):
         loss(**{"self": 1})
     with pytest.raises(TypeError, match=f"^{loss.name()}: expected options by name, got 1 without; give e.g. axis=1$"):
         loss(1)
+
+
+@each_loss
+def test_an_ignored_label_is_compared_in_the_type_of_the_labels(loss):
+    """Found by fuzzing: 1e-48 is 0 in float32; and 0.1 of a prototxt is meant to be the 0.1 of a blob."""
+    scores, labels = np.full((2, 3), 0.4, np.float32), np.array([[0.1, 1, 0], [0, 1, 1]], np.float32)
+    kept = loss()(scores, labels)
+    for never in (1e-48, 1e300):
+        found = loss(ignore_label=never)(scores, labels)
+        assert found[0] == kept[0]
+        np.testing.assert_array_equal(found[1], kept[1])
+    assert loss(ignore_label=0.1)(scores, labels)[1][0, 0] == 0
+    assert loss(ignore_label=0.1)(scores.astype(float), labels.astype(float))[1][0, 1] != 0

@@ -123,6 +123,7 @@ class Loss:
         if weights is not None and (size(weights) != self.rows or not same_layout(weights, rows)):
             self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
         self.check_class_lists()
+        self.ignored_value = rounded(self.ignore_label, self.dtype)
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
         self.compiled = self.compile(weights is not None)
@@ -247,7 +248,7 @@ class Loss:
         return counts, np.broadcast_to(whole_rows, self.shape)
 
     def is_ignored(self, labels):
-        return np.zeros(labels.shape, bool) if self.ignore_label is None else labels == self.ignore_label
+        return np.zeros(labels.shape, bool) if self.ignored_value is None else labels == self.ignored_value
 
     # The kernel
 
@@ -266,7 +267,7 @@ class Loss:
             label_limit=self.label_limit * ROUNDING,
             label_smoothing=self.label_smoothing,
         )
-        fields.update(ignores=self.ignore_label is not None, ignore_label=self.ignore_label or 0)
+        fields.update(ignores=self.ignored_value is not None, ignore_label=self.ignored_value or 0)
         fields.update(self.kernel_fields(weighted))
         strided = 1 < self.inner < kernels.LANES
         scratch = (min(wide, self.inner) * (self.classes + 1) + 3 * strided * self.classes) if index or strided else 0
@@ -316,17 +317,15 @@ class Loss:
 
     def check_labels(self):
         """Refuse the first label that is none."""
-        labels = self.inputs[1].reshape(self.outer, self.slots, self.inner)
-        if labels.dtype == np.float16:
-            labels = labels.astype(np.float32)
+        labels = self.arrays[1].reshape(self.outer, self.slots, self.inner)
         if self.label_format == "INDEX":
-            wrong = wrong_indices(labels, self.ignore_label, self.classes)
+            wrong = wrong_indices(labels, self.ignored_value, self.classes)
             remedy = f"give whole numbers in [0, {self.classes}), or -1 to pad"
         else:
-            wrong = wrong_dense(labels, self.ignore_label, self.label_limit)
+            wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
             remedy = f"give numbers in [0, {self.label_limit:g}]"
         if not wrong.any() and self.label_format == "INDEX" and self.label_limit == 1:
-            wrong = repeated_indices(labels, self.ignore_label)
+            wrong = repeated_indices(labels, self.ignored_value)
             remedy = "give each class of a row once"
         if wrong.any():
             self.refuse("{}; {}", self.place("labels", wrong, self.inputs[1]), remedy)
@@ -366,3 +365,12 @@ class Loss:
             self.dtype,
             self.place("scores", largest, scores),
         )
+
+
+def rounded(value, dtype):
+    """ignore_label as a label of this type has it: 0.1 is another number in float32. None if no label can be it."""
+    if value is None:
+        return None
+    with np.errstate(over="ignore"):
+        of_type = float(dtype.type(value))
+    return of_type if np.isfinite(of_type) and (of_type == 0) == (value == 0) else None

@@ -57,7 +57,7 @@ class BinaryLoss(Loss):
 
     def kernel_fields(self, weighted):
         weights = self.kernel_weights()
-        general = self.label_smoothing > 0 or self.ignore_label is not None or (weighted and self.inner > 1)
+        general = self.label_smoothing > 0 or self.ignored_value is not None or (weighted and self.inner > 1)
         general = general or any(w is not None for w in weights.values())
         return dict(weights, general=general, numbers=0)
 

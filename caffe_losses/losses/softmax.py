@@ -58,7 +58,7 @@ class DistributionLoss(Loss):
         return weights.reshape(-1, 1) if isinstance(weights, np.ndarray) else weights
 
     def kernel_fields(self, weighted):
-        general = self.label_smoothing > 0 or self.class_weight is not None or self.ignore_label is not None
+        general = self.label_smoothing > 0 or self.class_weight is not None or self.ignored_value is not None
         fields = self.kernel_weights(np.ones(self.classes) if general else None)
         count, total = self.label_scale == "COUNT", self.label_scale == "SUM"
         return dict(fields, count=count, sum=total, general=general, numbers=4 if general else 3)
