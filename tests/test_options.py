@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,13 @@ def test_bad_weight_files_are_refused(tmp_path, content):
             ValueError, match=r"class_weight must be a number in \[0, 1e6\], a list of one a class, or the name"
         ):
             losses.MultiLabelSoftmaxLoss(class_weight=str(path))
+
+
+def test_weights_are_not_waited_for(tmp_path):
+    for name in ("weights.npy", "weights.txt"):
+        os.mkfifo(str(tmp_path / name))
+        with pytest.raises(ValueError, match="is a FIFO; expected a file"):
+            losses.MultiLabelSoftmaxLoss(class_weight=str(tmp_path / name))
 
 
 def test_pickled_weights_are_not_loaded(tmp_path):

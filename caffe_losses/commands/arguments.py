@@ -6,6 +6,7 @@ from itertools import chain
 
 from ..files import Outputs, check_regular
 from ..net import prototxt
+from ..net.sources import named_files
 from ..net.view import NO_STAGES
 from ..wiring import check
 
@@ -76,11 +77,13 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths):
-    """The Outputs of a command: it writes over none of the files that its other arguments name."""
+def outputs(options, paths, net=None):
+    """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
     values = [value for name, value in vars(options).items() if name not in ("output", "json", "png")]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
-    return Outputs(paths, inputs=[word for word in words if isinstance(word, str)], force=options.force)
+    inputs = [word for word in words if isinstance(word, str)]
+    inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
+    return Outputs(paths, inputs=inputs, force=options.force)
 
 
 # Arguments of the commands that rewrite a net
@@ -119,7 +122,7 @@ def stages_of(options):
 
 def finish(file, rewritten, options, shapes=None):
     """Print what was changed; check the net if asked to, before anything is written."""
-    output = outputs(options, [options.output])
+    output = outputs(options, [options.output], file.net)
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes, stages_of(options))))

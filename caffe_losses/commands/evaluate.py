@@ -48,8 +48,8 @@ def add_parser(commands):
 def run(options):
     if options.png:
         import_module("matplotlib")  # if it is missing, that is told before the work
-    output = outputs(options, filter(None, [options.json, options.png]))
     prototxt.quiet()
+    output = outputs(options, filter(None, [options.json, options.png]), prototxt.read(options.model).net)
     report = evaluate(
         options.model,
         options.weights,
