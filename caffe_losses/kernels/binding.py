@@ -25,15 +25,20 @@ class Problem(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_int64) for name in ("outer", "classes", "inner", "slots")]
         + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "wide", "ignores", "general")]
-        + [(name, ctypes.c_double) for name in ("ignore_label", "label_limit", "label_smoothing", "row_share", "class_share")]
+        + [
+            (name, ctypes.c_double)
+            for name in ("ignore_label", "label_limit", "label_smoothing", "row_share", "class_share")
+        ]
         + [("options", Options)]
         + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "sums", "scratch")]
     )
 
 
 class Result(ctypes.Structure):
-    _fields_ = [("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("loss_of_classes", ctypes.c_double),
-                ("valid_classes", ctypes.c_int64), ("bad_label", ctypes.c_int32), ("bad_score", ctypes.c_int32)]  # fmt: skip
+    _fields_ = [
+        ("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("loss_of_classes", ctypes.c_double),
+        ("valid_classes", ctypes.c_int64), ("bad_label", ctypes.c_int32), ("bad_score", ctypes.c_int32),
+    ]  # fmt: skip
 
 
 _library = None  # not looked for yet; False: there is none

@@ -50,11 +50,13 @@ class AsymmetricLoss(SigmoidLoss):
     and for soft labels their mixture. At gammas 0 and clip 0 it is SigmoidCrossEntropyLoss. The second
     top is sigmoid(scores). The defaults are the paper's for many classes.
 
-    Two options are of papers that build on it. With stop_gradient, the derivatives are those of the cross-entropies, times
-    q^gamma_pos or r^gamma_neg; the authors' training code has it so, with gamma_pos 0 (their class: 1). With
-    unannotated [gamma, weight], an ignored label loses -weight r^gamma log(1 - r): a weak negative (Cole et al.,
-    "Multi-Label Learning from Single Positive Labels", 2021, for gamma 0 and weight 1 / (C - 1); Ben-Baruch et al.,
-    "Multi-label Classification with Partial Annotations using Class-aware Selective Loss", 2022).
+    With stop_gradient, the derivatives are those of the cross-entropies, times q^gamma_pos or r^gamma_neg. The paper
+    does not say so; the authors' training code does it, with gamma_pos 0 (the default of their class is 1).
+
+    With unannotated [gamma, weight], an ignored label loses -weight r^gamma log(1 - r): it is a weak negative. Cole et
+    al., "Multi-Label Learning from Single Positive Labels", 2021: gamma 0, weight 1 / (C - 1). Ben-Baruch et al.,
+    "Multi-label Classification with Partial Annotations using Class-aware Selective Loss", 2022: a higher gamma than
+    gamma_neg. Choosing which labels to ignore by a prior, as the latter does, is left to the list.
 
     Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
     """

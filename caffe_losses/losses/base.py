@@ -63,6 +63,7 @@ class Loss:
     options: Tuple[Option, ...] = ()
     label_limit: float = LIMIT
     has_probabilities: bool = True
+    row_weights: bool = True  # whether rows may have weights
     activation: Optional[str] = None  # the Caffe layer that makes probabilities of the scores, if they are none
     kernel: Optional[str] = None
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
@@ -125,6 +126,8 @@ class Loss:
         self.slots = self.label_slots(scores, labels)
         rows = list(self.axes)
         del rows[self.axis]
+        if weights is not None and not self.row_weights:
+            self.refuse("weights {}; expected none, as the loss is not a sum over rows; leave them out", weights)
         if weights is not None and (size(weights) != self.rows or not same_layout(weights, rows)):
             self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
         self.check_options()

@@ -57,7 +57,7 @@ class LogSumExpLoss(Loss):
 
     def kernel_fields(self, weighted):
         groups = padded(self.rows) + padded(self.classes) * self.of_classes
-        return dict(row_share=1, class_share=1, numbers=4 * groups, sums=2 * groups)
+        return {"row_share": 1, "class_share": 1, "numbers": 4 * groups, "sums": 2 * groups}
 
 
 def log_sum_exp(values, mask, axes):

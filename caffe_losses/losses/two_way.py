@@ -24,8 +24,10 @@ class TwoWayLoss(LogSumExpLoss):
         p = T_pos log sum of e^(-s / T_pos) over the labels 1
         loss = mean over rows of log(1 + e^(n + p)) + mean over classes of log(1 + e^(n + p))
 
-    The gradient of each term is sigmoid(n + p) times e^(s / T_neg) / (sum of these) for a label 0, and -e^(-s / T_pos) /
-    (sum of these) for a label 1. The means are over the rows, and the classes, that have a positive label:
+        d loss / d s = sigmoid(n + p) e^(s / T_neg) / (sum of these)          for a label 0, in each term
+        d loss / d s = -sigmoid(n + p) e^(-s / T_pos) / (sum of these)        for a label 1
+
+    The means are over the rows, and the classes, that have a positive label:
     normalization VALID, as in the authors' code. FULL: over all; BATCH_SIZE: over the batch size, and all classes;
     NONE: sums. Labels are 0 or 1: the authors' code takes any number above 0 as 1. It puts scores 100 lower
     where the paper leaves them out; with temperature 4, that counts from scores of some hundred on.
@@ -40,21 +42,19 @@ class TwoWayLoss(LogSumExpLoss):
     summary = "log(1 + e^(n + p)) of rows and of classes: n, p are smooth maxima of s over t = 0, of -s over t = 1"
     kernel = "two_way"
     of_classes = True
+    row_weights = False
 
     def of_sums(self, n, p):
         loss, slope = log_one_plus_exp(n + p)
         return loss, slope, slope
 
-    def reshape(self, scores, labels, weights=None, dtype=np.float32):
-        if weights is not None:
-            self.refuse("weights {}; a row is in the loss of all classes and has no weight; leave them out", weights)
-        super().reshape(scores, labels, None, dtype)
-
     def formula(self, scores, labels, ignored):
         negative, positive = (labels == 0) & ~ignored, labels > 0
         total, gradient = 0.0, 0.0
         groups = [self.of_groups(scores, negative, positive, axes) for axes in (ROWS, CLASSES)]
-        for (loss, slope), share in zip(groups, self.shares(*(positive.any(axis=axes).sum() for axes in (ROWS, CLASSES)))):
+        for (loss, slope), share in zip(
+            groups, self.shares(*(positive.any(axis=axes).sum() for axes in (ROWS, CLASSES)))
+        ):
             total, gradient = total + share * loss.sum(), gradient + share * slope
         return np.asarray(total), gradient
 
