@@ -35,7 +35,7 @@ class TwoWayLoss(LogSumExpLoss):
     A row is in the loss of its classes, too, so that it has no weight of its own: weights are refused. On several
     processes, each one compares the rows of its own batch. The second top is sigmoid(scores).
 
-    Kobayashi, "Two-way Multi-Label Loss", CVPR 2023.
+    Kobayashi, "Two-way Multi-Label Loss", 2023, CVPR.
     """
 
     options = LogSumExpLoss.options + (TEMPERATURE_POS, TEMPERATURE_NEG)
