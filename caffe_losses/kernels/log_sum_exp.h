@@ -188,19 +188,30 @@ static void pass_over(Pass pass, const real *scores, const real *labels, real *o
     }
 }
 
-/* The summed loss of n groups; and how many of them count: that have a positive label or, ZLPRLoss, any. */
-static double finish_groups(const Problem *p, Groups g, int64_t n, const real *weights, int64_t *valid) {
-  double loss = 0;
+/* T log of a sum of e^((s - max) / T): 1 or more, or 0, or NaN. */
+FUNCTION real log_of_sum(double sum, real temperature) {
+  real some = (real)sum;
+  return temperature * logarithm(some) - (some == 0 ? (real)INFINITY : 0);
+}
+
+/* The summed loss of n groups, and how many of them count: those with a positive label or, ZLPRLoss, with any. */
+FUNCTION double finish_groups(int loss, int weighted, const Problem *p, Groups g, int64_t n, const real *weights, int64_t *valid) {
+  const real temperature_neg = (real)p->options.temperature_neg, temperature_pos = (real)p->options.temperature_pos;
+  double total = 0;
+  int64_t count = 0;
+#pragma omp simd reduction(+ : total, count)
   for (int64_t i = 0; i < n; ++i) {
-    double neg = g.max_neg[i] + p->options.temperature_neg * log(g.sum_neg[i]);
-    double pos = g.max_pos[i] + p->options.temperature_pos * log(g.sum_pos[i]), weight = weights ? weights[i] : 1;
-    CostOfSums cost = of_sums(p->loss, neg, pos);
-    loss += weight * cost.loss;
-    g.slope_neg[i] = g.sum_neg[i] > 0 ? (real)(weight * cost.slope_neg / g.sum_neg[i]) : 0;
-    g.slope_pos[i] = g.sum_pos[i] > 0 ? (real)(weight * cost.slope_pos / g.sum_pos[i]) : 0;
-    *valid += g.max_pos[i] != EMPTY || (p->loss == ZLPR && g.max_neg[i] != EMPTY);
+    double neg = (double)g.max_neg[i] + (double)log_of_sum(g.sum_neg[i], temperature_neg);
+    double pos = (double)g.max_pos[i] + (double)log_of_sum(g.sum_pos[i], temperature_pos);
+    CostOfSums cost = of_sums(loss, neg, pos);
+    real weight = weighted ? weights[i] : 1, sum_neg = (real)g.sum_neg[i], sum_pos = (real)g.sum_pos[i];
+    total += (double)weight * (double)cost.loss;
+    g.slope_neg[i] = weight * cost.slope_neg / (sum_neg > 1 ? sum_neg : 1); /* no sum is between 0 and 1 */
+    g.slope_pos[i] = weight * cost.slope_pos / (sum_pos > 1 ? sum_pos : 1);
+    count += g.max_pos[i] != EMPTY || (loss == ZLPR && g.max_neg[i] != EMPTY);
   }
-  return loss;
+  *valid += count;
+  return total;
 }
 
 static void log_sum_exp(const Problem *p, const real *scores, const real *labels, const real *weights, double scale, real *out,
@@ -222,7 +233,10 @@ static void log_sum_exp(const Problem *p, const real *scores, const real *labels
   if (p->loss == TWO_WAY) {
     pass.first_step = pass.last_step = SUMS;
     pass_over(pass, scores, labels, 0);
-    result->loss_of_classes = finish_groups(p, groups_from(p, padded_size(rows)), p->classes, 0, &result->valid_classes);
+    result->loss = finish_groups(TWO_WAY, 0, p, groups, rows, 0, &result->valid);
+    result->loss_of_classes = finish_groups(TWO_WAY, 0, p, groups_from(p, padded_size(rows)), p->classes, 0, &result->valid_classes);
+  } else {
+    result->loss = weights ? finish_groups(ZLPR, 1, p, groups, rows, weights, &result->valid)
+                           : finish_groups(ZLPR, 0, p, groups, rows, 0, &result->valid);
   }
-  result->loss = finish_groups(p, groups, rows, weights, &result->valid);
 }

@@ -126,23 +126,22 @@ FUNCTION real logistic_log(real p) { return -minus_log(p).loss; }
 FUNCTION real logistic_slope(real p, real t) { return t * minus_log(p).slope; }
 
 /* Losses of sums of exponentials: n = T_neg log sum e^(s / T_neg) over the labels 0, p = T_pos log sum e^(-s / T_pos) over the
- * labels 1. In double, as there is one of each a row. */
+ * labels 1. The functions of them are softplus(x) = log(1 + e^x) = -log q, and its slope p. */
 typedef struct {
-  double loss, slope_neg, slope_pos; /* slopes: in n and in p */
+  real loss, slope_neg, slope_pos; /* slopes: in n and in p */
 } CostOfSums;
-
-FUNCTION double softplus(double x) { return (x > 0 ? x : 0) + log1p(exp(-fabs(x))); }
-FUNCTION double sigmoid(double x) { return x > 0 ? 1 / (1 + exp(-x)) : exp(x) / (1 + exp(x)); }
 
 /* ZLPRLoss, with T = 1: log(1 + sum e^s) + log(1 + sum e^-s) */
 FUNCTION CostOfSums zlpr(double n, double p) {
-  CostOfSums cost = {softplus(n) + softplus(p), sigmoid(n), sigmoid(p)};
+  Logistic neg = logistic((real)n), pos = logistic((real)p);
+  CostOfSums cost = {neg.minus_log_q + pos.minus_log_q, neg.p, pos.p};
   return cost;
 }
 
 /* TwoWayLoss, of a row or of a class: log(1 + e^(n + p)) */
 FUNCTION CostOfSums two_way(double n, double p) {
-  CostOfSums cost = {softplus(n + p), sigmoid(n + p), sigmoid(n + p)};
+  Logistic both = logistic((real)(n + p)); /* which may cancel: so they are in double */
+  CostOfSums cost = {both.minus_log_q, both.p, both.p};
   return cost;
 }
 
