@@ -79,7 +79,10 @@ def asymmetric(s, gamma_pos, gamma_neg, clip, stop_gradient=False):
     if stop_gradient:
         not_r = min(q + clip, 1) if clip else q
         loss = -math.log(not_r) if clip else softplus(s)
-        return (yes[0], -(q**gamma_pos) * q), (r**gamma_neg * loss, r**gamma_neg * p * (q / not_r) if r else 0.0)
+        return (yes[0], -(q**gamma_pos) * q), (
+            r**gamma_neg * loss,
+            r**gamma_neg * p * (q / not_r if clip else 1) if r else 0.0,
+        )
     if not clip:
         return yes, focal(s, None, gamma_neg)[1]
     if p <= clip:
