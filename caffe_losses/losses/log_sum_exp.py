@@ -15,13 +15,13 @@ ROWS, CLASSES = 1, (0, 2)  # the axes of (outer, classes, inner) that a sum runs
 
 
 class LogSumExpLoss(Loss):
-    """Base: of the scores of a row, or of a class over all rows, the loss is a function of two numbers,
+    """Base: the loss of a row is a function of two numbers,
 
         n = T_neg log sum of e^(s / T_neg) over the labels 0
         p = T_pos log sum of e^(-s / T_pos) over the labels 1
 
     smooth maxima of s and of -s, -infinity where there is no such label. A subclass says in `of_sums` what it makes of
-    them. Labels are 0 or 1. The second top is sigmoid(scores).
+    them. TwoWayLoss makes the same of a class, over all rows. Labels are 0 or 1. The second top is sigmoid(scores).
     """
 
     options: Tuple[Option, ...] = (AXIS, LABEL_FORMAT, IGNORE_LABEL, NORMALIZATION)
@@ -35,6 +35,9 @@ class LogSumExpLoss(Loss):
     def of_sums(self, n, p):
         """(loss, its derivative in n, in p)"""
         raise NotImplementedError
+
+    def formula(self, scores, labels, ignored):
+        return self.of_groups(scores, (labels == 0) & ~ignored, labels > 0, ROWS)
 
     def of_groups(self, scores, negative, positive, axes):
         """(loss of each row or class, its derivative in each score), of masks of the labels 0 and of the labels 1."""

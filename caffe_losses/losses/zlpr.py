@@ -1,6 +1,6 @@
 """The ZLPR loss."""
 
-from .log_sum_exp import ROWS, LogSumExpLoss, log_one_plus_exp
+from .log_sum_exp import LogSumExpLoss, log_one_plus_exp
 
 
 class ZLPRLoss(LogSumExpLoss):
@@ -23,6 +23,3 @@ class ZLPRLoss(LogSumExpLoss):
     def of_sums(self, n, p):
         (loss_n, slope_n), (loss_p, slope_p) = log_one_plus_exp(n), log_one_plus_exp(p)
         return loss_n + loss_p, slope_n, slope_p
-
-    def formula(self, scores, labels, ignored):
-        return self.of_groups(scores, (labels == 0) & ~ignored, labels > 0, ROWS)
