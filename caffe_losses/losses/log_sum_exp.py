@@ -66,7 +66,8 @@ class LogSumExpLoss(Loss):
 def log_sum_exp(values, mask, axes):
     """(log of the sum of e^values over some axes, of what the mask has; the share of each in its sum)."""
     lowest = -np.finfo(np.float64).max
-    largest = np.maximum(values, lowest).max(axis=axes, keepdims=True, initial=lowest, where=mask)
+    kept = np.where(mask, np.maximum(values, lowest), lowest)
+    largest = kept.max(axis=axes, keepdims=True) if kept.size else lowest
     e = np.where(mask, np.exp(values - largest), 0)
     total = e.sum(axis=axes, keepdims=True)
     return largest + np.log(total), np.where(mask, e / total, 0)
