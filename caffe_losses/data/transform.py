@@ -181,13 +181,13 @@ class Transform:
 
     def augmented(self, image, random):
         """The image with other values. It may be written over."""
-        jitter = self.brightness, self.contrast, self.saturation, self.hue
+        blue_first = slice(None, None, -1 if self.color == "RGB" else 1)
+        image, jitter = image[:, :, blue_first], (self.brightness, self.contrast, self.saturation, self.hue)
         if any(jitter):
-            flip = -1 if self.color == "RGB" else 1
-            image = augment.recolored(image[:, :, ::flip], random, *jitter)[:, :, ::flip]
+            image = augment.recolored(image, random, *jitter)
         if self.erasing:
             augment.erase(image, random, self.erasing, self.erasing_scale)
-        return image
+        return image[:, :, blue_first]
 
     def corner(self, path, sides, random):
         """The crop's upper left corner."""
