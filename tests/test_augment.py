@@ -101,15 +101,28 @@ def test_a_window_is_a_part_of_the_picture_resized(tmp_path):
 # Rotation
 
 
-def test_angles_are_uniform():
+@pytest.mark.parametrize("turned", [
+    lambda spot, chance: augment.rotated(spot, chance, 30),
+    lambda spot, chance: augment.resized_crop(spot, chance, (51, 51), [1, 1], [1, 1], 30),
+], ids=["alone", "with a window"])  # fmt: skip
+def test_angles_are_uniform(turned):
     """Of a spot beside the middle."""
     y, x = np.mgrid[-50:51, -50:51]
     spot = (255 * np.exp(-((x - 25) ** 2 + y**2) / 18)).astype(np.uint8)[:, :, None]
     chance, angles = Random(0), []
     for _ in range(DRAWS):
-        turned = augment.rotated(spot, chance, 30)[:, :, 0].astype(float)
-        angles.append(math.degrees(math.atan2((turned * y).sum(), (turned * x).sum())))
-    assert_uniform(angles, -30.3, 30.3)
+        image = turned(spot, chance)[:, :, 0].astype(float)
+        y, x = np.mgrid[: len(image), : len(image)] - (len(image) - 1) / 2
+        angles.append(math.degrees(math.atan2((image * y).sum(), (image * x).sum())))
+    assert_uniform(angles, -30.4, 30.4)
+
+
+def test_a_window_is_the_same_with_hardly_a_turn():
+    smooth = cv2.GaussianBlur(picture(0, 90, 120), (0, 0), 4)
+    for seed in range(20):
+        plain = augment.resized_crop(smooth, Random(seed), (30, 40), [0.1, 0.9], [0.75, 4 / 3])
+        turned = augment.resized_crop(smooth, Random(seed), (30, 40), [0.1, 0.9], [0.75, 4 / 3], 1e-6)
+        assert np.abs(plain.astype(int) - turned).max() <= 3
 
 
 def test_what_comes_in_at_the_border_is_of_the_picture():

@@ -156,10 +156,12 @@ class Transform:
 
         image = self.decode(path)
         try:
-            if self.rotation and random is not None:
-                image = augment.rotated(image, random, self.rotation)
             if self.crop_scale:
-                image = augment.resized_crop(image, random, self.crop_size, self.crop_scale, self.crop_aspect)
+                return augment.resized_crop(
+                    image, random, self.crop_size, self.crop_scale, self.crop_aspect, self.rotation
+                )
+            if self.rotation and random is not None:
+                return augment.rotated(image, random, self.rotation)
         except cv2.error:
             raise too_large(path) from None
         return image
