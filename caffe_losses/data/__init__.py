@@ -17,7 +17,18 @@ from . import lists
 from .augment import LEVELS, with_level
 from .batches import OPTIONS, Batches
 from .feed import close_workers
+from .transform import CORNERS, MIDDLE, Transform
 from .transform import OPTIONS as TRANSFORM_OPTIONS
-from .transform import Transform
 
-__all__ = ["LEVELS", "OPTIONS", "TRANSFORM_OPTIONS", "Batches", "Transform", "close_workers", "lists", "with_level"]
+__all__ = [
+    "CORNERS",
+    "LEVELS",
+    "MIDDLE",
+    "OPTIONS",
+    "TRANSFORM_OPTIONS",
+    "Batches",
+    "Transform",
+    "close_workers",
+    "lists",
+    "with_level",
+]

@@ -155,6 +155,11 @@ class Batches:
         self.position = image // self.order.ranks
         return divmod(image, self.order.length)
 
+    def start_in(self, view):
+        """Start at the first image again, with all images in a View, and nothing random but the order."""
+        self.close()
+        self.transform, self.position = self.transform.seen(view), 0
+
     def new_feed(self):
         return Feed(
             endless(self.order, self.batch_size, self.root_folder, self.images.paths),

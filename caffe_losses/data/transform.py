@@ -1,6 +1,8 @@
 """From an image file to the array that a net takes, as Caffe's ImageData layer and its transform_param do it."""
 
+import copy
 import io
+from collections import namedtuple
 
 import numpy as np
 
@@ -8,6 +10,11 @@ from .. import files
 from ..options import FILE, FINITE, FLAG, Domain, Option, at_least, checked, nullable, one_of, one_or_each
 from . import augment
 from .decode import decode, too_large
+
+# Where a crop is cut out, and how it is shown. down, right: in halves of the room that there is, so 1 is the middle
+View = namedtuple("View", "down right mirrored")
+MIDDLE = View(1, 1, False)
+CORNERS = tuple(View(down, right, False) for down in (0, 2) for right in (0, 2))
 
 COLORS = {"BGR": 1, "RGB": 1, "GRAY": 0}  # OpenCV's IMREAD_COLOR and IMREAD_GRAYSCALE
 SIZE = at_least(0)
@@ -79,7 +86,7 @@ class Transform:
 
     def __init__(self, train=False, **options):
         vars(self).update(checked("Transform", OPTIONS, options))
-        self.train, self.channels = train, 1 if self.color == "GRAY" else 3
+        self.train, self.view, self.channels = train, None, 1 if self.color == "GRAY" else 3
         if bool(self.new_height) != bool(self.new_width):
             self.refuse("new_height {} and new_width {}; give both or none", self.new_height, self.new_width)
         if augment.contradiction(vars(self)):
@@ -93,6 +100,15 @@ class Transform:
     @staticmethod
     def refuse(text, *values):
         raise ValueError("Transform: got " + text.format(*values))
+
+    def seen(self, view):
+        """The same Transform, but each image is seen in this View, with nothing random."""
+        if (not self.crop_size or self.crop_scale) and view[:2] != MIDDLE[:2]:
+            self.refuse("{}, which leaves no corners to cut out; give the TEST phase new_height, new_width and a "
+                        "smaller crop_size", "crop_scale" if self.crop_scale else "no crop_size")  # fmt: skip
+        other = copy.copy(self)
+        other.train, other.view = False, view
+        return other
 
     def means(self):
         """The mean as (channels, 1, 1) or as an image, channels in the order of `color`. None for no mean."""
@@ -123,6 +139,7 @@ class Transform:
         ValueError for a file that is no image, smaller than crop_size, or of another shape than `out`. OSError for
         a file that cannot be read.
         """
+        random = None if self.view else random
         chance = random if self.train else None
         image = self.pixels(path, chance)
         top, left = self.corner(path, image.shape[:2], chance)
@@ -130,7 +147,7 @@ class Transform:
         window = (slice(top, top + height), slice(left, left + width))
         image = image[window]
         mean = self.mean if self.mean is None or self.mean.shape[1:] == (1, 1) else self.mean[(slice(None), *window)]
-        mirror = self.mirror and random is not None and random.getrandbits(1)
+        mirror = self.view.mirrored if self.view else self.mirror and random is not None and random.getrandbits(1)
         if chance is not None:
             image = self.augmented(image, chance)
         values = image.transpose(2, 0, 1)
@@ -206,7 +223,7 @@ class Transform:
             raise ValueError(f"{path} is {sides[0]} x {sides[1]}, smaller than crop_size {crop}")
         if random is not None:
             return [random.randrange(more + 1) for more in spare]
-        return [more // 2 for more in spare]
+        return [more * halves // 2 for more, halves in zip(spare, self.view or MIDDLE)]
 
 
 def read_mean(path):
