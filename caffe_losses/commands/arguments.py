@@ -4,6 +4,7 @@ import argparse
 import json
 from itertools import chain
 
+from ..evaluation import CROPS, views
 from ..files import Outputs, check_regular
 from ..net import prototxt
 from ..net.sources import named_files
@@ -141,3 +142,20 @@ def add_trained_net(parser):
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the data layer's, or numbers)"
     )
+
+
+def add_views(parser):
+    """In which views each image is shown to the net; `views_of` reads them."""
+    parser.add_argument(
+        "--crops",
+        metavar="N",
+        type=int,
+        choices=list(CROPS),
+        default=1,
+        help="average the probabilities of N crops: 1, the middle, or 5, with the four corners (1)",
+    )
+    parser.add_argument("--mirror", action="store_true", help="and of each crop mirrored, too")
+
+
+def views_of(options):
+    return views(options.crops, options.mirror)
