@@ -78,7 +78,8 @@ def add_force(parser):
 
 def outputs(options, paths):
     """The Outputs of a command: it writes over none of the files that its other arguments name."""
-    values = [value for name, value in vars(options).items() if name not in ("output", "json", "png")]
+    written = "output", "output_weights", "json", "png"
+    values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     return Outputs(paths, inputs=[word for word in words if isinstance(word, str)], force=options.force)
 
@@ -117,13 +118,17 @@ def stages_of(options):
     return tuple(word.split(",") for word in (words[0], words[-1])) if words else NO_STAGES
 
 
-def finish(file, rewritten, options, shapes=None):
-    """Print what was changed; check the net if asked to, before anything is written."""
-    output = outputs(options, [options.output])
+def finish(file, rewritten, options, shapes=None, more=None):
+    """Print what was changed; check the net if asked to, before anything is written.
+
+    more  {path: content} of other files to write
+    """
+    more = more or {}
+    output = outputs(options, [options.output, *more])
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes, stages_of(options))))
-    output.write([prototxt.text(rewritten.net)])
+    output.write([prototxt.text(rewritten.net), *more.values()])
     return 0
 
 
