@@ -1,5 +1,6 @@
 """What a deploy net promises: each rule on a small net, in real Caffe."""
 
+import caffe
 import numpy as np
 import pytest
 from nets import input_layer, net
@@ -15,11 +16,12 @@ FILLED = 'inner_product_param { weight_filler { type: "gaussian" std: 1 }'
 
 def same_scores(text, scores="fc2"):
     """The deployed net's layers; its scores have been compared with those of the TEST phase, in Caffe."""
+    caffe.set_random_seed(0)
     body = text.replace("inner_product_param {", FILLED)
     loss = layer("loss", "SoftmaxWithLoss", f"{scores} label", "loss")
     inference = wiring.deploy(parsed(DATA + body + loss), shapes=SHAPE)
-    tested = net(input_layer("data", (1, 4)) + body, phase=1)
-    run = net(str(inference.net), phase=1)
+    tested = net(input_layer("data", (1, 4)) + body, phase=caffe.TEST)
+    run = net(str(inference.net), phase=caffe.TEST)
     run.share_with(tested)
     run.blobs["data"].data[...] = tested.blobs["data"].data[...] = np.random.RandomState(0).randn(1, 4)
     s = tested.forward()[scores].astype(np.float64)
@@ -35,7 +37,7 @@ def same_scores(text, scores="fc2"):
     layer("drop", "Dropout", "fc", "x") + FC2,
     layer("drop", "Dropout", "data", "d") + layer("relu", "ReLU", "d", "x") + FC2,
     layer("drop", "Dropout", "fc", "x") + layer("relu", "ReLU", "x", "x") + FC2,
-    CUT + layer("relu", "ReLU", "a", "a") + SUM + FC2,
+    CUT + layer("relu", "ReLU", "a", "c") + SUM.replace('"a"', '"c"') + FC2,
     CUT + layer("drop", "Dropout", "b", "b") + SUM + FC2,
     CUT + layer("drop", "Dropout", "b", "d") + layer("relu", "ReLU", "d", "d") + SUM.replace('"b"', '"d"') + FC2,
 ])  # fmt: skip
@@ -71,6 +73,8 @@ def test_axes_are_counted_from_the_front():
     (python("own", "mine", "Twice", "data", "x"), r"layer own \(mine.Twice\) is none of Caffe's own, and other "
      "programs cannot run it; replace it by layers that Caffe has"),
     (layer("own", "Mish", "data", "x"), r"layer own \(Mish\) is none of Caffe's own"),
+    (layer("cut", "Split", "data", "x b") + layer("relu", "ReLU", "x", "x"),
+     r"layer cut \(Split\): a layer works in place on one of x, b, and so changes all of them; give that layer a top"),
     (layer("bn", "BatchNorm", "data", "x", "batch_norm_param { use_global_stats: false }"),
      r"layer bn \(BatchNorm\) says use_global_stats: false, so that its output depends on the other images"),
 ])  # fmt: skip

@@ -19,9 +19,11 @@ def without_passing(layers, lines):
         (layers, names): those that stay; and what the net's blobs are called now, where that is another name.
     """
     names, kept, gone = {}, [], []
+    in_place = {blob for layer in layers if layer.type not in PASSING for blob in layer.top if blob in layer.bottom}
     for layer in layers:
         layer.bottom[:] = [names.get(blob, blob) for blob in layer.bottom]
-        if layer.type in PASSING:
+        # the tops of a Split have one memory, so that a layer in place changes all of them
+        if layer.type in PASSING and not (layer.type == "Split" and in_place.intersection(layer.top)):
             names.update((top, layer.bottom[0]) for top in layer.top)
             gone.append(layer.name)
         else:
@@ -34,10 +36,10 @@ def without_passing(layers, lines):
 
 def say_global_stats(layers, lines):
     """Have each BatchNorm say that it takes the learned statistics, as it does in TEST if it says nothing."""
-    silent = [layer for layer in layers
-              if layer.type == "BatchNorm" and not layer.batch_norm_param.HasField("use_global_stats")]  # fmt: skip
-    for layer in silent:
-        layer.batch_norm_param.use_global_stats = True
+    params = [layer.batch_norm_param for layer in layers if layer.type == "BatchNorm"]
+    silent = [param for param in params if not param.HasField("use_global_stats")]
+    for param in silent:
+        param.use_global_stats = True
     lines += [f"use_global_stats: true added to {len(silent)} BatchNorm layers"] if silent else []
 
 
@@ -68,6 +70,11 @@ def check_contract(net):
             raise ValueError(
                 f"layer {layer.name} ({kind(layer)}) is none of Caffe's own, and other programs cannot run it; "
                 "replace it by layers that Caffe has"
+            )
+        if layer.type == "Split":
+            raise ValueError(
+                f"layer {layer.name} (Split): a layer works in place on one of {', '.join(layer.top)}, and so changes "
+                "all of them; give that layer a top of another name"
             )
         if layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats:
             raise ValueError(
