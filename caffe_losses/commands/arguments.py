@@ -80,7 +80,8 @@ def add_force(parser):
 
 def outputs(options, paths, net=None):
     """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
-    values = [value for name, value in vars(options).items() if name not in ("output", "json", "png")]
+    written = "output", "output_weights", "json", "png"
+    values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     inputs = [word for word in words if isinstance(word, str)]
     inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
@@ -121,13 +122,17 @@ def stages_of(options):
     return tuple(word.split(",") for word in (words[0], words[-1])) if words else NO_STAGES
 
 
-def finish(file, rewritten, options, shapes=None):
-    """Print what was changed; check the net if asked to, before anything is written."""
-    output = outputs(options, [options.output], file.net)
+def finish(file, rewritten, options, shapes=None, more=None):
+    """Print what was changed; check the net if asked to, before anything is written.
+
+    more  {path: content} of other files to write
+    """
+    more = more or {}
+    output = outputs(options, [options.output, *more], file.net)
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes, stages_of(options))))
-    output.write([prototxt.text(rewritten.net)])
+    output.write([prototxt.text(rewritten.net), *more.values()])
     return 0
 
 

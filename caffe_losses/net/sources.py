@@ -181,9 +181,7 @@ def transform_for_testing(layer, resize=None):
         layer: a MultiLabelImageData, ImageData or Data layer; ValueError for any other.
         resize: (height, width) that the images had before they got into an LMDB; None: as the layer says.
     """
-    options = image_options(layer)
-    if options is None and layer.type in ("Data", "ImageData"):
-        options = transform_options(layer)
+    options = options_for_testing(layer)
     if options is None:
         raise ValueError(
             f"layer {layer.name} ({layer.type}) does not tell how it made its numbers of pictures; predict needs a "
@@ -191,7 +189,15 @@ def transform_for_testing(layer, resize=None):
         )
     if resize:
         options.update(new_height=resize[0], new_width=resize[1])
-    return transform_of(dict(options, mirror=False))  # mirroring is for training
+    return transform_of(options)
+
+
+def options_for_testing(layer):
+    """The options of a data layer's Transform in the TEST phase; None if it does not tell."""
+    options = image_options(layer)
+    if options is None and layer.type in ("Data", "ImageData"):
+        options = transform_options(layer)
+    return options and dict(options, mirror=False)  # mirroring is for training
 
 
 def transform_options(layer):
