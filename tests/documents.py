@@ -100,7 +100,7 @@ def anchors(page):
 
 
 FLAGS = {"caffe": ("--solver", "--snapshot", "--weights")}
-SHELL = "cd", "cat", "apt-get", "docker", "mpirun"  # what is not ours, and has no options to check
+SHELL = "cd", "source", "cat", "apt-get", "docker", "mpirun"  # what is not ours, and has no options to check
 
 
 @functools.lru_cache(maxsize=None)
