@@ -43,7 +43,7 @@ def listed(dataset, classes, classes_path):
     """
     for number, name in enumerate(classes, 1):
         check_name(classes_path, number, name)
-    missing = [name for name in dataset.classes if name not in set(classes)]
+    missing = sorted(set(dataset.classes) - set(classes))
     if missing:
         raise ValueError(
             f"{classes_path} is there already, without the class {missing[0]!r} of {dataset.path}; add it, or write "
