@@ -78,8 +78,8 @@ def refused(text, loss="MultiLabelSoftmaxLoss", **options):
 
 
 def deployed(text, **options):
-    net, lines = wiring.deploy(parsed(text), **options)
-    return {layer.name: layer for layer in net.layer}, lines
+    inference = wiring.deploy(parsed(text), **options)
+    return {layer.name: layer for layer in inference.net.layer}, inference.lines
 
 
 def check_here(net, shapes=None, **options):

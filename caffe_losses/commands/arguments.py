@@ -7,6 +7,7 @@ from itertools import chain
 from ..evaluation import CROPS, views
 from ..files import Outputs, check_regular
 from ..net import prototxt
+from ..net.sources import named_files
 from ..net.view import NO_STAGES
 from ..wiring import check
 
@@ -77,11 +78,14 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths):
-    """The Outputs of a command: it writes over none of the files that its other arguments name."""
-    values = [value for name, value in vars(options).items() if name not in ("output", "json", "png")]
+def outputs(options, paths, net=None):
+    """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
+    written = "output", "output_weights", "json", "png"
+    values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
-    return Outputs(paths, inputs=[word for word in words if isinstance(word, str)], force=options.force)
+    inputs = [word for word in words if isinstance(word, str)]
+    inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
+    return Outputs(paths, inputs=inputs, force=options.force)
 
 
 # Arguments of the commands that rewrite a net
@@ -118,13 +122,17 @@ def stages_of(options):
     return tuple(word.split(",") for word in (words[0], words[-1])) if words else NO_STAGES
 
 
-def finish(file, rewritten, options, shapes=None):
-    """Print what was changed; check the net if asked to, before anything is written."""
-    output = outputs(options, [options.output])
+def finish(file, rewritten, options, shapes=None, more=None):
+    """Print what was changed; check the net if asked to, before anything is written.
+
+    more  {path: content} of other files to write
+    """
+    more = more or {}
+    output = outputs(options, [options.output, *more], file.net)
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes, stages_of(options))))
-    output.write([prototxt.text(rewritten.net)])
+    output.write([prototxt.text(rewritten.net), *more.values()])
     return 0
 
 

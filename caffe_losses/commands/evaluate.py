@@ -49,8 +49,8 @@ def add_parser(commands):
 def run(options):
     if options.png:
         import_module("matplotlib")  # if it is missing, that is told before the work
-    output = outputs(options, filter(None, [options.json, options.png]))
     prototxt.quiet()
+    output = outputs(options, filter(None, [options.json, options.png]), prototxt.read(options.model).net)
     chosen = views_of(options)
     report = evaluate(
         options.model,

@@ -85,10 +85,9 @@ class Predictor:
         return Picture(values, None)
 
     def load(self, shape):
-        inference = deploy(self.train_val, shapes={self.top: [BATCH, *shape]}).net
-        has_probabilities = self.head.probabilities or self.head.activation is None
-        self.shape, self.output = shape, self.head.scores if has_probabilities else inference.layer[-1].top[0]
-        self.net = weights.load(inference, self.caffemodel)
+        inference = deploy(self.train_val, shapes={self.top: [BATCH, *shape]})
+        self.shape, self.output = shape, inference.outputs[0].blob
+        self.net = weights.load(inference.net, self.caffemodel)
         output = self.net.blobs[self.output].data.shape
         if np.prod(output) != BATCH * output[1]:
             raise ValueError(f"expected one row of scores an image, got {self.output} {output}")

@@ -13,6 +13,7 @@ from ..options import shortened
 from . import prototxt, trial
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
+DATA = b"\x2a"  # how the numbers of a BlobProto start: field 5, bytes
 REMEDY = "give the file that training snapshots"
 
 
@@ -99,6 +100,24 @@ def put(net, stored):
         for k, array in stored[name].items():
             data = net.params[name][k].data
             data[...] = array.reshape(data.shape)
+
+
+def with_weights(net, loaded):
+    """A copy of a NetParameter that has the weights of the caffe.Net of it, as a .caffemodel has them."""
+    stored = type(net)()
+    stored.CopyFrom(net)
+    for layer in stored.layer:
+        for blob in loaded.params.get(layer.name, ()):
+            proto, data = layer.blobs.add(), blob.data.astype("<f4").tobytes()
+            proto.shape.dim.extend(blob.data.shape)
+            proto.MergeFromString(DATA + varint(len(data)) + data)  # extend would take the numbers one by one
+    return stored
+
+
+def varint(number):
+    """A whole number as protobuf has it: seven bits a byte, the lowest first."""
+    low, high = number & 127, number >> 7
+    return bytes([low | 128]) + varint(high) if high else bytes([low])
 
 
 # Checks

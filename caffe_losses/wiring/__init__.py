@@ -9,9 +9,22 @@ comments are not kept.
 """
 
 from .check import check
+from .contract import check_contract
 from .deploy import add_probabilities, deploy
+from .describe import describe
 from .metrics import metrics_layers
 from .records import ImageLists, Rewritten, TestMetrics
 from .wire import wire
 
-__all__ = ["ImageLists", "Rewritten", "TestMetrics", "add_probabilities", "check", "deploy", "metrics_layers", "wire"]
+__all__ = [
+    "ImageLists",
+    "Rewritten",
+    "TestMetrics",
+    "add_probabilities",
+    "check",
+    "check_contract",
+    "deploy",
+    "describe",
+    "metrics_layers",
+    "wire",
+]

@@ -5,14 +5,15 @@ from ..net.kinds import is_loss, kind
 from ..net.make import input_layer
 from ..net.sources import known_shape, prepared
 from ..net.view import NO_STAGES, data_tops, is_in
-from .records import Rewritten
+from .contract import count_axes_from_the_front, say_global_stats, without_passing
+from .records import Inference, Output
 
 
 def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
     """The net for inference of a net for training.
 
-    Only the layers that the scores are made of stay, so that auxiliary heads go. Dropout stays: in the
-    TEST phase it does nothing.
+    Only the layers that the scores are made of stay, so that auxiliary heads go. Dropout and Split go, too, as they do
+    nothing in the phase TEST.
 
     Args:
         net: NetParameter of a train_val.
@@ -22,7 +23,7 @@ def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
         foreign: what only another Caffe knows of the net: {layer: {field: text}}, as `prototxt.read_foreign` gives it.
 
     Returns:
-        Rewritten(net, lines): the deploy net, and what was done, a line each.
+        An Inference: the deploy net, what was done, its outputs, and the data layers that it had.
 
     Raises:
         ValueError: a loss is not known, or a shape is not told.
@@ -34,14 +35,21 @@ def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
     lost = [layer.name for layer in view.layers if layer.bottom and not is_loss(layer) and not is_in(layer, kept)]
     lines += [f"dropped, as the scores do not need them: {', '.join(lost)}"] if lost else []
     inputs = input_layers(kept, dict(shapes or {}), lines)
+    layers, names = without_passing([without_training(layer) for layer in kept if layer.bottom], lines)
+    say_global_stats(layers, lines)
     deployed = type(net)(name=net.name)
-    deployed.layer.extend(inputs + [without_training(layer) for layer in kept if layer.bottom])
+    deployed.layer.extend(inputs + layers)
     check_foreign(deployed, foreign or {})
+    outputs = []
     for head in chosen:
-        blob = add_probabilities(deployed, head, "prob" if len(chosen) == 1 else f"{head.layer.name}/prob")
-        output = f"{head.scores}: the output, as {kind(head.layer)} takes it"
-        lines.append(output if blob is None else f"{blob}: {head.activation} of {head.scores}")
-    return Rewritten(deployed, lines)
+        scores = names.get(head.scores, head.scores)
+        name = "prob" if len(chosen) == 1 else f"{head.layer.name}/prob"
+        blob = add_probabilities(deployed, head._replace(scores=scores), name)
+        told = f"{scores}: the output, as {kind(head.layer)} takes it"
+        lines.append(told if blob is None else f"{blob}: {head.activation} of {scores}")
+        outputs.append(Output(blob or scores, head.activation))
+    count_axes_from_the_front(deployed)
+    return Inference(deployed, lines, outputs, {top.top: top.layer for top in data_tops(kept)})
 
 
 def check_foreign(net, foreign):

@@ -9,6 +9,24 @@ class Rewritten(namedtuple("Rewritten", "net lines")):
     __slots__ = ()
 
 
+class Inference(namedtuple("Inference", "net lines outputs sources")):
+    """A net for inference.
+
+    net      its NetParameter
+    lines    what was changed, a line each
+    outputs  an Output for each head
+    sources  {input: the LayerParameter of the data layer that made it in training}
+    """
+
+    __slots__ = ()
+
+
+class Output(namedtuple("Output", "blob activation")):
+    """A blob that a net is run for, and what made probabilities of scores: "Softmax", "Sigmoid", or None."""
+
+    __slots__ = ()
+
+
 class ImageLists(namedtuple("ImageLists", "sources classes resize mean")):
     """Lists of images to read from.
 

@@ -1,0 +1,139 @@
+"""caffe-losses deploy on real Caffe: net, weights and JSON of every template, and of nets that it refuses."""
+
+import json
+import os
+
+import caffe
+import numpy as np
+import pytest
+from caffe.proto import caffe_pb2
+from nets import input_layer
+from rewiring import FC, command, parsed
+from trained import probabilities, trained
+
+from caffe_losses import templates
+from caffe_losses.__main__ import main
+from caffe_losses.net import prototxt
+
+CLASSES = 20
+EVERY = [(net, loss) for net in templates.TEMPLATES for loss in templates.LOSSES]
+ONLY_TRAINING = {"Python", "Dropout", "Split", "Data", "HDF5Data"}
+OPTIONS = {"source": "test.csv", "classes": "classes.txt", "batch_size": 2, "crop_size": 16}
+NET = """
+layer {{ name: "data" type: "Python" top: "data" top: "labels"
+  python_param {{ module: "caffe_losses.layers" layer: "MultiLabelImageData" param_str: '{options}' }} }}
+layer {{ name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
+  inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
+layer {{ name: "loss" type: "Python" bottom: "fc" bottom: "labels" top: "loss" loss_weight: 1
+  python_param {{ module: "caffe_losses.layers" layer: "SigmoidCrossEntropyLoss" }} }}
+"""
+
+
+def write_lists(folder):
+    (folder / "classes.txt").write_text("sea\ndog\nsun\n")
+    (folder / "test.csv").write_text("path,labels\na.png,sea\nb.png,dog\n")
+
+
+def write_net(folder, options):
+    (folder / "net.prototxt").write_text(NET.format(options=json.dumps(options)))
+
+
+def stripped(folder):
+    """The net on an Input layer, without its loss."""
+    net = parsed((folder / "net.prototxt").read_text())
+    return parsed(input_layer("data", (1, 3, 16, 16)) + f"layer {{ {net.layer[1]} }}")
+
+
+def deploy_with_weights(folder, *words):
+    prototxt.load(stripped(folder), "TEST").save("trained.caffemodel")
+    assert command("deploy", "net.prototxt", "--weights", "trained.caffemodel", *words) == 0
+
+
+@pytest.mark.parametrize("net, loss", EVERY)
+def test_the_deployed_net_computes_what_the_test_phase_computes(net, loss, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    known = templates.TEMPLATES[net]
+    shape = [known.channels, known.size, known.size]
+    text = templates.template(net, loss, num_classes=CLASSES)["train_val.prototxt"]
+    (tmp_path / "train_val.prototxt").write_text(text)
+    tested = trained(parsed(text), shape, CLASSES)
+    tested.save("trained.caffemodel")
+    files = ["-o", "deploy.prototxt", "--weights", "trained.caffemodel", "--output-weights", "deploy.caffemodel"]
+    assert command("deploy", "train_val.prototxt", *files, "--shape", ",".join(map(str, [1, *shape]))) == 0
+
+    stored = caffe_pb2.NetParameter.FromString((tmp_path / "deploy.caffemodel").read_bytes())
+    assert not {layer.type for layer in stored.layer} & ONLY_TRAINING and not stored.layers
+    assert all(layer.batch_norm_param.use_global_stats for layer in stored.layer if layer.type == "BatchNorm")
+    deployed = caffe.Net("deploy.prototxt", caffe.TEST, weights="deploy.caffemodel")
+    deployed.blobs["data"].data[...] = tested.blobs["data"].data
+    expected = probabilities(tested, loss)
+    assert expected.max() > 5 * expected.min() > 0
+    np.testing.assert_allclose(deployed.forward()["prob"], expected, atol=1e-6)
+
+
+def test_json_of_a_net_on_a_list(tmp_path, monkeypatch, capsys):
+    """What is done to its pictures, its class names, and where the net is."""
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    options = {"source": "test.csv", "classes": "classes.txt", "batch_size": 2, "new_height": 20, "new_width": 24,
+               "crop_size": 16, "mean_value": [104, 117, 123.5], "scale": 0.017}  # fmt: skip
+    write_net(tmp_path, options)
+    assert command("deploy", "net.prototxt", "-o", "out/deploy.prototxt") == 0
+    assert "out/deploy.json: left out, as not known: thresholds (give --thresholds)" in capsys.readouterr().out
+    assert json.loads((tmp_path / "out" / "deploy.json").read_text()) == {
+        "net": "deploy.prototxt",
+        "inputs": {"data": [1, 3, 16, 16]},
+        "outputs": {"prob": "Sigmoid"},
+        "color": "BGR",
+        "background": 255,
+        "resize": [20, 24],
+        "mean": [104.0, 117.0, 123.5],
+        "scale": 0.017,
+        "classes": ["sea", "dog", "sun"],
+    }
+
+
+def test_weights_lie_where_the_json_says(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    deploy_with_weights(tmp_path, "-o", "nets/deploy.prototxt", "--output-weights", "weights/w.caffemodel")
+    places = json.loads((tmp_path / "nets" / "deploy.json").read_text())
+    assert places["weights"] == "../weights/w.caffemodel"
+    assert caffe.Net("nets/deploy.prototxt", caffe.TEST, weights="weights/w.caffemodel").forward()["prob"].shape == (
+        1,
+        3,
+    )
+
+
+@pytest.mark.parametrize("words, reason", [
+    (["--weights", "trained.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
+    (["--output-weights", "w.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
+    (["--classes", "four.txt"], "four.txt has 4 names, and the net has 3 classes; give one name a class"),
+    (["--weights", "trained.caffemodel", "--output-weights", "trained.caffemodel"], "is an input of this command"),
+    (["--weights", "other.caffemodel", "--output-weights", "w.caffemodel"], "has no weights for layer fc"),
+])  # fmt: skip
+def test_what_is_refused_writes_nothing(tmp_path, monkeypatch, capsys, words, reason):
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    prototxt.load(stripped(tmp_path), "TEST").save("trained.caffemodel")
+    other = parsed(FC.replace('"fc"', '"other"').replace('bottom: "data"', 'bottom: "x"'))
+    other.layer.insert(0, parsed(input_layer("x", (1, 4))).layer[0])
+    prototxt.load(other, "TEST").save("other.caffemodel")
+    (tmp_path / "four.txt").write_text("a\nb\nc\nd\n")
+    before = sorted(os.listdir(tmp_path))
+    assert main(["deploy", "net.prototxt", "-o", "deploy.prototxt", *words]) == 2
+    assert reason in capsys.readouterr().err
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_a_json_that_is_there_is_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    (tmp_path / "deploy.json").write_text("{}")
+    assert main(["deploy", "net.prototxt", "-o", "deploy.prototxt"]) == 2
+    assert "deploy.json is there already" in capsys.readouterr().err
+    assert not (tmp_path / "deploy.prototxt").exists()
+    assert main(["deploy", "net.prototxt", "-o", "deploy.prototxt", "--force"]) == 0
