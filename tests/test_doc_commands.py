@@ -6,6 +6,7 @@ import re
 import shutil
 
 import documents
+import layouts
 import pytest
 import training
 from documents import block_id, blocks, check_command, pictures, shell
@@ -131,6 +132,13 @@ def plot(text, folder, request):
 def split(text, folder, request):
     pictures(folder, split=False)
     assert "lists/train.csv: 36 images" in shell(text, folder)
+
+
+@runs("docs/data.md", "caffe-losses import")
+def imports(text, folder, request):
+    layouts.write(folder)
+    assert "coco/classes.txt: 3 classes, kept" in shell(text, folder)
+    assert all((folder / name / "test.csv").read_text().count("\n") == 2 for name in ("coco", "voc", "celeba"))
 
 
 @runs("docs/data.md", "caffe-losses resample")
