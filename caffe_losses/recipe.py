@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 
-from .evaluation.logs import read_log
+from .evaluation import read_log
 from .files import Outputs
 from .net import prototxt
 from .net.kinds import is_ours
