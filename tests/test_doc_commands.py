@@ -41,6 +41,8 @@ NOT_RUN = {
     ("docs/training.md", "mpirun"): "run below, by test_training_on_four_processes",
     ("docs/training.md", "cat > hosts"): "needs two machines; tests/hosts.py imitates them",
     ("docs/training.md", "caffe-losses train --solver solver.prototxt --gpu"): "needs four GPUs",
+    ("docs/deployment.md", "mnnconvert"): "needs MNN; make converters runs it",
+    ("docs/deployment.md", "python -m caffe2onnx.convert"): "needs caffe2onnx; make converters runs it",
     ("docs/templates.md", "cd hashtags"): "needs 3.5 million images; template, below, checks the names of the files",
 }
 RUN = {}
@@ -168,6 +170,16 @@ def wire_lists(text, folder, request):
     output = shell(text, folder)
     assert "fc8: 10 -> 3 outputs" in output
     assert "test_iter: 1" in output
+
+
+@runs("docs/deployment.md", "caffe-losses deploy")
+def deploy_with_weights(text, folder, request):
+    trained(folder, request)
+    shell(text, folder)
+    names = json.loads((folder / "deploy.json").read_text())["classes"]
+    probabilities = net((folder / "deploy.prototxt").read_text()).forward()["prob"]
+    assert probabilities.shape == (1, len(names))
+    assert (folder / "deploy.caffemodel").stat().st_size > 10000
 
 
 @runs("docs/templates.md", "caffe-losses template")
