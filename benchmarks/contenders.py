@@ -32,7 +32,11 @@ LAYERS = {
     "sigmoid C++": partial(L.SigmoidCrossEntropyLoss, loss_param={"normalization": 0}),  # FULL
     "sigmoid focal": our_layer("SigmoidFocalLoss"),
     "sigmoid asymmetric": our_layer("AsymmetricLoss"),
+    "sigmoid hill": our_layer("HillLoss"),
+    "sigmoid ZLPR": our_layer("ZLPRLoss"),
+    "sigmoid two-way": our_layer("TwoWayLoss"),
 }
+OTHERS = [who for who in LAYERS if who.startswith("sigmoid") and who.split()[1] not in ("DENSE", "INDEX", "C++")]
 
 
 def random_data(shape):
@@ -173,7 +177,7 @@ def contenders(shape, torch=None, only=None):
 
 def refuse_others(found):
     """Nothing is compared that does not compute the same loss; C++ adds up in float32, so is off by some percent."""
-    other = ("softmax C++", "sigmoid focal", "sigmoid asymmetric")
+    other = ["softmax C++", *OTHERS]
     for family in ("softmax", "sigmoid"):
         same = [who for who in found if who.startswith(family) and who not in other and found[who].scale == 1]
         values = {who: float(found[who].forward()) for who in same}

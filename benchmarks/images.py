@@ -16,6 +16,8 @@ import caffe
 import cv2
 import numpy as np
 
+from caffe_losses.data import LEVELS
+
 COUNT, BATCH, ROUNDS, BATCHES = 1024, 64, 3, 10
 CASES = {
     "500 x 375, resized to 256 x 256, 224 cut out": ((375, 500), {"new_height": 256, "new_width": 256}, 224),
@@ -23,6 +25,13 @@ CASES = {
     "64 x 64, 56 cut out": ((64, 64), {}, 56),
 }
 MEAN = [104, 117, 123]
+AUGMENTATIONS = {
+    "nothing more": {},
+    "rotation 15": {"rotation": 15},
+    "brightness, contrast, saturation, hue": {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+    "erasing 0.5": {"erasing": 0.5},
+    **{f"level {level}": LEVELS[level] for level in ("light", "standard", "strong")},
+}
 # Work that leaves the second core free: about as long for Caffe as it takes to decode a batch.
 COMPUTE = """layer { name: "pool" type: "Pooling" bottom: "data" top: "pool"
   pooling_param { pool: MAX kernel_size: %d stride: 1 } }"""
@@ -47,7 +56,10 @@ def image_data(folder, resize, crop):
 
 def multi_label(folder, resize, crop, **more):
     options = dict(resize, source=f"{folder}/list.txt", batch_size=BATCH, shuffle=True, classes=10, crop_size=crop,
-                   mirror=True, mean_value=MEAN, **more)  # fmt: skip
+                   mirror=True, mean_value=MEAN)  # fmt: skip
+    options.update(more)
+    if "crop_scale" in options:  # which resizes
+        options = {name: value for name, value in options.items() if name not in resize}
     return f"""layer {{ name: "data" type: "Python" top: "data" top: "label" python_param {{
       module: "caffe_losses.layers" layer: "MultiLabelImageData" param_str: '{json.dumps(options)}' }} }}"""
 
@@ -98,6 +110,22 @@ def close(loaded):
             layer.batches.close()
 
 
+def report(title, times, first):
+    print(title)
+    for who, each in times.items():
+        print(f"  {who:40} {BATCH / each:8.0f} images/s   {times[first] / each:5.2f} of {first}", flush=True)
+
+
+def augmentation():
+    """What each augmentation costs, with two workers. Needs no Caffe with OpenCV."""
+    (title, (sides, resize, crop)), *_ = CASES.items()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_images(folder, sides)
+        nets = {who: multi_label(folder, resize, crop, **more) for who, more in AUGMENTATIONS.items()}
+        report(f"{title}, augmented", measure(nets), "nothing more")
+
+
 def main():
     for title, (sides, resize, crop) in CASES.items():
         with tempfile.TemporaryDirectory() as name:
@@ -110,9 +138,8 @@ def main():
                 "Caffe, with a net": theirs + compute, "ours, with a net": ours + compute,
                 "the net alone": numbers(crop) + compute,
             })  # fmt: skip
-            print(title)
-            for who, each in times.items():
-                print(f"  {who:20} {BATCH / each:8.0f} images/s   {times['Caffe'] / each:5.2f} of Caffe's", flush=True)
+            report(title, times, "Caffe")
+    augmentation()
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ TARGETS = (  # case, who, at most so many times the time of whom
     (LARGE, SIGMOID, 4.5, "copy"),
     ("Yeast iteration", SIGMOID, 0.95, "sigmoid C++"),
     *((case, f"sigmoid {loss}", 1.8, SIGMOID) for loss in ("focal", "asymmetric") for case in ALL),
+    *((case, f"sigmoid {loss}", 2.5, SIGMOID) for loss in ("hill", "ZLPR", "two-way") for case in ALL),
 )
 STYLES = {
     "loop": ("Python loop", "#999999", "x"),

@@ -73,6 +73,46 @@ class AsymmetricLoss(Loss):
         gamma_pos: float = 0.0,
         gamma_neg: float = 4.0,
         clip: float = 0.05,
+        stop_gradient: float = False,
+        unannotated: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ) -> None: ...
+
+class HillLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        label_smoothing: float = 0.0,
+        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+        lamb: float = 1.5,
+        margin: float = 1.0,
+        gamma: float = 2.0,
+    ) -> None: ...
+
+class ZLPRLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    ) -> None: ...
+
+class TwoWayLoss(Loss):
+    def __init__(
+        self,
+        *,
+        axis: int = 1,
+        label_format: Literal["DENSE", "INDEX"] = "DENSE",
+        ignore_label: float | None = None,
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+        temperature_pos: float = 4.0,
+        temperature_neg: float = 1.0,
     ) -> None: ...
 
 class MultiLabelLogisticLoss(Loss):
@@ -160,6 +200,49 @@ def asymmetric_loss(
     gamma_pos: float = 0.0,
     gamma_neg: float = 4.0,
     clip: float = 0.05,
+    stop_gradient: float = False,
+    unannotated: float | Sequence[float] | NDArray[Any] | str | None = None,
+) -> tuple[float, NDArray[Any]]: ...
+
+def hill_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    lamb: float = 1.5,
+    margin: float = 1.0,
+    gamma: float = 2.0,
+) -> tuple[float, NDArray[Any]]: ...
+
+def zlpr_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+) -> tuple[float, NDArray[Any]]: ...
+
+def two_way_loss(
+    scores: ArrayLike,
+    labels: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE",
+    ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    temperature_pos: float = 4.0,
+    temperature_neg: float = 1.0,
 ) -> tuple[float, NDArray[Any]]: ...
 
 def multi_label_logistic_loss(

@@ -70,10 +70,16 @@ def option_table(rows):
     return [Row("parameter", "domain", "default", "meaning"), Row(*["---"] * len(Row._fields)), *rows]
 
 
+def level_rows():
+    for name, options in data.LEVELS.items():
+        yield (f"`{name}`", ", ".join(f"`{option}` {json.dumps(value)}" for option, value in options.items()))
+
+
 TABLES = {
     "layers": lambda: [("layer", "loss of one row"), ("---", "---"), *layer_rows()],
     "losses": lambda: option_table(loss_rows()),
     "data": lambda: option_table(map(row, data.OPTIONS)),
+    "levels": lambda: [("level", "options"), ("---", "---"), *level_rows()],
     "metrics": lambda: option_table(map(row, [*metrics.OPTIONS, *PASS_OPTIONS])),
 }
 

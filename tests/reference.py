@@ -72,9 +72,17 @@ def focal(s, alpha, gamma):
     return (a * yes[0], a * yes[1]), (b * no[0], b * no[1])
 
 
-def asymmetric(s, gamma_pos, gamma_neg, clip):
+def asymmetric(s, gamma_pos, gamma_neg, clip, stop_gradient=False):
     yes = focal(s, None, gamma_pos)[0]
-    p = sigmoid(s)
+    p, q = sigmoid(s), sigmoid(-s)
+    r = max(p - clip, 0)
+    if stop_gradient:
+        not_r = min(q + clip, 1) if clip else q
+        loss = -math.log(not_r) if clip else softplus(s)
+        return (yes[0], -(q**gamma_pos) * q), (
+            r**gamma_neg * loss,
+            r**gamma_neg * p * (q / not_r if clip else 1) if r else 0.0,
+        )
     if not clip:
         return yes, focal(s, None, gamma_neg)[1]
     if p <= clip:
@@ -84,6 +92,11 @@ def asymmetric(s, gamma_pos, gamma_neg, clip):
     return yes, (m**gamma_neg * -math.log1p(-m), slope * p * sigmoid(-s))
 
 
+def hill(s, lamb, margin, gamma):
+    p = sigmoid(s)
+    return focal(s - margin, None, gamma)[0], ((lamb - p) * p**2, (2 * lamb - 3 * p) * p**2 * sigmoid(-s))
+
+
 def binary(p):
     yes = -math.log(max(p, CLAMP)), -1 / p if p > CLAMP else 0.0
     no = -math.log(max(1 - p, CLAMP)), 1 / (1 - p) if 1 - p > CLAMP else 0.0
@@ -91,12 +104,18 @@ def binary(p):
 
 
 def independent(score_loss):
-    def loss(scores, labels, label_smoothing=0, class_weight=None, pos_weight=None, **options):
+    def loss(scores, labels, label_smoothing=0, class_weight=None, pos_weight=None, unannotated=None, **options):
         total, slopes = 0.0, []
         for c, (s, t) in enumerate(zip(scores, labels)):
+            w = (class_weight or [1] * len(scores))[c]
+            if t is None:
+                weak = score_loss(s, **dict(options, gamma_neg=unannotated[0]))[1]
+                total += w * unannotated[1] * weak[0]
+                slopes.append(w * unannotated[1] * weak[1])
+                continue
             t = (1 - label_smoothing) * t + label_smoothing / 2
             yes, no = score_loss(s, **options)
-            q, w = (pos_weight or [1] * len(scores))[c], (class_weight or [1] * len(scores))[c]
+            q = (pos_weight or [1] * len(scores))[c]
             total += w * (q * t * yes[0] + (1 - t) * no[0] if t else no[0])
             slopes.append(w * (q * t * yes[1] + (1 - t) * no[1] if t else no[1]))
         return total, slopes
@@ -104,7 +123,62 @@ def independent(score_loss):
     return loss
 
 
+# Sums of exponentials, over a row or over a class
+
+
+def log_sum_exp(values, temperature=1):
+    if not values:
+        return -math.inf, []
+    top = max(values)
+    e = [math.exp((v - top) / temperature) for v in values]
+    return top + temperature * math.log(sum(e)), [x / sum(e) for x in e]
+
+
+def of_sums(scores, labels, t_neg, t_pos, cost):
+    """(loss, slopes), where cost(n, p) gives the loss and its derivatives in n and p."""
+    n, share_n = log_sum_exp([s for s, y in zip(scores, labels) if y == 0], t_neg)
+    p, share_p = log_sum_exp([-s for s, y in zip(scores, labels) if y == 1], t_pos)
+    loss, slope_n, slope_p = cost(n, p)
+    share_n, share_p = iter(share_n), iter(share_p)
+    return loss, [slope_n * next(share_n) if y == 0 else -slope_p * next(share_p) for y in labels]
+
+
+def or_0(function, x):
+    return 0.0 if x == -math.inf else function(x)
+
+
+def zlpr(scores, labels):
+    def cost(n, p):
+        return or_0(softplus, n) + or_0(softplus, p), or_0(sigmoid, n), or_0(sigmoid, p)
+
+    return of_sums(scores, labels, 1, 1, cost)
+
+
+def two_way_group(scores, labels, t_neg, t_pos):
+    return of_sums(scores, labels, t_neg, t_pos, lambda n, p: (or_0(softplus, n + p), *[or_0(sigmoid, n + p)] * 2))
+
+
+def two_way(rows, labels, outer, normalization, temperature_neg, temperature_pos):
+    """Of rows of scores, and their labels, None where ignored."""
+    total, slopes = 0.0, np.zeros(rows.shape)
+    for across in (False, True):
+        scores, marks, part = (rows.T, labels.T, slopes.T) if across else (rows, labels, slopes)
+        with_positive = sum(any(y == 1 for y in group) for group in marks)
+        units = {"VALID": with_positive, "FULL": len(scores), "BATCH_SIZE": len(scores) if across else outer, "NONE": 1}
+        divisor = max(1, units[normalization])
+        for g in range(len(scores)):
+            kept = [k for k, y in enumerate(marks[g]) if y is not None]
+            loss, slope = two_way_group(
+                [scores[g][k] for k in kept], [marks[g][k] for k in kept], temperature_neg, temperature_pos
+            )
+            total += loss / divisor
+            part[g, kept] += np.array([x / divisor for x in slope], float)
+    return total, slopes
+
+
 ROWS = {
+    "ZLPRLoss": zlpr,
+    "HillLoss": independent(hill),
     "MultiLabelSoftmaxLoss": distribution(softmax_row),
     "MultiLabelLogisticLoss": distribution(logistic_row),
     "SigmoidCrossEntropyLoss": independent(cross_entropy),
@@ -127,12 +201,23 @@ def reduce(name, scores, labels, weights=None, *, axis, label_format, ignore_lab
     for key in ("class_weight", "pos_weight"):
         if options.get(key) is not None:
             options[key] = np.resize(options[key], classes).tolist()
+    if name == "TwoWayLoss":
+        marks = np.empty(rows.shape, object)
+        for r in range(len(rows)):
+            y, kept = row_labels(given[r], classes, label_format, ignore_label)
+            marks[r, kept] = np.round(np.take(y, kept))
+        total, slopes = two_way(rows, marks, outer, normalization, **options)
+        return total, np.moveaxis(slopes.reshape(outer, inner, classes), 2, 1).reshape(scores.shape)
     total, valid, slopes = 0.0, 0, np.zeros_like(rows)
     for r in range(len(rows)):
         y, kept = row_labels(given[r], classes, label_format, ignore_label)
+        if options.get("unannotated"):
+            y, kept = [y[c] if c in kept else None for c in range(classes)], range(classes)
         if not kept:
             continue
-        picked = {k: v if not isinstance(v, list) else [v[c] for c in kept] for k, v in options.items()}
+        picked = {
+            k: [v[c] for c in kept] if k in ("class_weight", "pos_weight") and v else v for k, v in options.items()
+        }
         loss, slope = ROWS[name]([rows[r][c] for c in kept], [y[c] for c in kept], **picked)
         weight = 1.0 if weights is None else float(np.ravel(weights)[r])
         total += weight * loss

@@ -20,6 +20,11 @@ OPTIONS = {
     "gamma_pos": [1, 0.5],
     "gamma_neg": [0, 1, 2.5],
     "clip": [0, 0.3],
+    "stop_gradient": [True],
+    "lamb": [1, 3],
+    "margin": [0, 2.5],
+    "temperature_pos": [1, 0.5],
+    "temperature_neg": [3],
 }
 TOGETHER = {
     "label_scale": "SUM",
@@ -29,6 +34,11 @@ TOGETHER = {
     "ignore_label": 0.25,
     "normalization": "VALID",
 }
+UNANNOTATED = [
+    {"unannotated": [2, 0.5]},
+    {"unannotated": [1.5, 3], "clip": 0, "label_smoothing": 0},
+    {"unannotated": [0, 1], "stop_gradient": True, "gamma_neg": 2.5},
+]
 SHAPES = [((6, 5), 1), ((2, 4, 3, 2), 1), ((2, 3, 4), -1), ((4, 3), 0), ((1, 1), 1)]
 
 
@@ -48,6 +58,11 @@ def cases():
             for value in OPTIONS[option] if option in names else []:
                 for shape, axis in SHAPES[:2]:
                     yield Case(loss, filled({option: value}, shape[axis]), shape, axis)
+    for more in UNANNOTATED:
+        for shape, axis in SHAPES[:2]:
+            options = dict(filled(TOGETHER, shape[axis]), **more)
+            del options["label_scale"]
+            yield Case(losses.AsymmetricLoss, options, shape, axis)
 
 
 def case_id(case):
@@ -65,7 +80,7 @@ def inputs(case, seed=0, real=False, dtype=np.float64):
     if not case.loss.has_probabilities:
         scores = 0.05 + 0.9 / (1 + np.exp(-scores))
     labels = (random.rand(*case.shape) < 0.4).astype(dtype)
-    if real:
+    if real and not issubclass(case.loss, losses.LogSumExpLoss):  # which wants 0 or 1
         labels *= np.round(random.rand(*case.shape), 2)
     first_row = [slice(None) if axis == case.axis % len(case.shape) else 0 for axis in range(len(case.shape))]
     labels[tuple(first_row)] = 0

@@ -137,6 +137,14 @@ def resample(text, folder, request):
     assert (folder / "lists" / "resampled.csv").read_text().count("\n") > 36
 
 
+@runs("docs/data.md", "caffe-losses evaluate")
+def several_views(text, folder, request):
+    trained(folder, request)
+    output = shell(text, folder)
+    assert "probabilities are means over 10 views of each image" in output
+    assert re.search(r"^beach/1\.jpg +\w+ 0\.\d+", output, re.MULTILINE)
+
+
 @runs("docs/checking-gradients.md", "caffe-losses gradcheck")
 def gradcheck(text, folder, request):
     inputs = input_layer("scores", (4, 5)) + input_layer("labels", (4, 5))

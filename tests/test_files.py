@@ -4,6 +4,7 @@ import os
 import stat
 
 import pytest
+from nets import input_layer, net
 from rewiring import DATA, FC, LOSS
 
 from caffe_losses import files
@@ -56,14 +57,22 @@ def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path):
     ["plot", "fifo"],
     ["evaluate", "--model", "fifo", "--weights", "list.csv"],
     ["predict", "--model", "list.csv", "--weights", "fifo", "list.csv"],
+    ["gradcheck", "net"],
+    ["evaluate", "--model", "net", "--weights", "w.caffemodel"],
+    ["wire", "net", "--loss", "AsymmetricLoss", "-o", "out", "--check"],
 ])  # fmt: skip
 def test_no_command_waits_for_a_fifo(tmp_path, monkeypatch, capsys, words):
     monkeypatch.chdir(tmp_path)
     os.mkfifo("fifo")
     (tmp_path / "list.csv").write_text("path,labels\na.png,a\nb.png,b\n")
+    (tmp_path / "h5.txt").write_text("fifo\n")
+    data = 'layer { name: "data" type: "HDF5Data" top: "data" top: "label" hdf5_data_param { source: "h5.txt" } }'
+    (tmp_path / "net").write_text(data + FC + LOSS)
+    net(input_layer("data", (2, 5)) + FC).save(str(tmp_path / "w.caffemodel"))
+    before = names(tmp_path)
     assert main(words) == 2
     assert "fifo is a FIFO; expected a file" in capsys.readouterr().err
-    assert names(tmp_path) == ["fifo", "list.csv"]
+    assert names(tmp_path) == before
 
 
 # Writing
@@ -185,12 +194,14 @@ def test_each_command_writes_over_nothing_without_force(tmp_path, monkeypatch, c
 @pytest.mark.parametrize("option", ["--json", "--png"])
 def test_evaluate_refuses_before_its_work(tmp_path, monkeypatch, capsys, option):
     monkeypatch.chdir(tmp_path)
-    for name in ("net", "weights", "there"):
+    (tmp_path / "net").write_text(IMAGES + FC + LOSS)
+    (tmp_path / "in").mkdir()
+    for name in ("weights", "there", "in/train.txt"):
         (tmp_path / name).write_text("old")
     words = ["evaluate", "--model", "net", "--weights", "weights", option]
     assert main([*words, "there"]) == 2
     assert "there is there already" in capsys.readouterr().err
-    for name in ("net", "weights"):
+    for name in ("net", "weights", "in/train.txt"):
         assert main([*words, name, "--force"]) == 2
         assert f"{name} is an input of this command" in capsys.readouterr().err
 

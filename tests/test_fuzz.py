@@ -34,6 +34,12 @@ OPTIONS = {
     "gamma_pos": st.sampled_from([0, 0.5, 1, 2]),
     "gamma_neg": st.sampled_from([0, 1, 4, 9]),
     "clip": st.sampled_from([0, 0.05, 0.5]),
+    "stop_gradient": st.booleans(),
+    "unannotated": st.sampled_from([None, [0, 0.1], [2, 3], [0.5, 1]]),
+    "lamb": st.sampled_from([1, 1.5, 4]),
+    "margin": st.sampled_from([0, 1, 2.5]),
+    "temperature_pos": st.sampled_from([0.5, 1, 4]),
+    "temperature_neg": st.sampled_from([0.25, 1, 3]),
 }
 MISFITS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=3)

@@ -117,7 +117,7 @@ def test_short_lists_of_indices_are_no_vectors(tmp_path):
     ("list.jsonl", '{"path": "a", "labels": ["x ", "x"]}', None, "line 1: expected a class name without .*'x '"),
     ("list.jsonl", '{"path": "a", "labels": {"x": 1, "x": 0}}', None, "line 1: .* got a name twice in an object"),
     ("list.csv", csv("cat|1", "dog"), NAMES, "line 2: expected one of 4 classes, got the label '1'; labels are names"),
-    ("list.csv", csv("Cat"), NAMES, "line 2: expected one of 4 classes, got the label 'Cat'; did you mean cat?"),
+    ("list.csv", csv("Cat"), NAMES, "line 2: expected one of 4 classes, got the label 'Cat'; did you mean 'cat'?"),
     ("list.csv", csv("cat|-1", "dog"), None, "line 2: expected names, or class indices from 0 on, got the label '-1'"),
     ("list.txt", "a.jpg 3 5 -1\n", None, "line 1: .*got the label '-1'; list the labels that the image has"),
     ("list.txt", "a.jpg 3\nb.jpg 0.5\n", None, "line 2: .*got the label '0.5'"),

@@ -16,6 +16,9 @@ pytestmark = pytest.mark.usefixtures("arithmetic")
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_case = pytest.mark.parametrize("case", CASES, ids=case_id)
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+each_loss_of_rows = pytest.mark.parametrize(
+    "loss", [loss for loss in LOSSES if loss.row_weights], ids=lambda loss: loss.__name__
+)
 
 # float64 sums of a few hundred terms, in another order than the reference's
 CLOSE = {"rtol": 1e-12, "atol": 1e-13}
@@ -32,7 +35,7 @@ def test_is_its_formula(case, real):
     np.testing.assert_allclose(found[1], gradient, **CLOSE)
 
 
-@each_case
+@pytest.mark.parametrize("case", [case for case in CASES if not case.options.get("stop_gradient")], ids=case_id)
 @pytest.mark.parametrize("real", [False, True])
 def test_gradient_is_the_central_difference(case, real):
     scores, labels = inputs(case, real=real)
@@ -40,7 +43,10 @@ def test_gradient_is_the_central_difference(case, real):
     assert not wrong, "\n".join(map(str, wrong))
 
 
-@each_case
+each_weighted = pytest.mark.parametrize("case", [case for case in CASES if case.loss.row_weights], ids=case_id)
+
+
+@each_weighted
 def test_weights_multiply_the_rows(case):
     scores, labels = inputs(case)
     loss = build(case, normalization="NONE")
@@ -52,7 +58,7 @@ def test_weights_multiply_the_rows(case):
     np.testing.assert_allclose(found[1], expected[1], **CLOSE)
 
 
-@each_case
+@each_weighted
 def test_weights_leave_the_normalizer(case):
     scores, labels = inputs(case)
     rows = scores.size // scores.shape[case.axis]
@@ -74,7 +80,7 @@ def as_indices(labels, axis, k):
 @each_case
 def test_indices_are_dense_labels(case):
     scores, labels = inputs(case._replace(options={}))
-    options = {k: v for k, v in case.options.items() if k != "ignore_label"}
+    options = {k: v for k, v in case.options.items() if k not in ("ignore_label", "unannotated")}
     case = case._replace(options=options)
     expected = build(case)(scores, labels)
     found = build(case, label_format="INDEX")(scores, as_indices(labels, case.axis, scores.shape[case.axis] + 1))
@@ -124,6 +130,7 @@ def test_what_is_ignored_may_be_anything(loss):
 @each_case
 def test_all_ignored_is_0(case):
     scores = inputs(case)[0]
+    case = case._replace(options={k: v for k, v in case.options.items() if k != "unannotated"})
     loss, gradient = build(case, ignore_label=0.25)(scores, np.full(scores.shape, 0.25))
     assert loss == 0
     assert (gradient == 0).all()
@@ -144,10 +151,10 @@ def test_float32_is_float64_to_its_precision(case):
 @each_case
 def test_inputs_are_not_modified(case):
     scores, labels = inputs(case)
-    weights = np.ones(scores.size // scores.shape[case.axis])
-    for array in (scores, labels, weights):
+    weights = [np.ones(scores.size // scores.shape[case.axis])] * case.loss.row_weights
+    for array in (scores, labels, *weights):
         array.flags.writeable = False
-    build(case)(scores, labels, weights)
+    build(case)(scores, labels, *weights)
 
 
 @each_loss
@@ -294,6 +301,77 @@ def test_asymmetric_closed_form():
     assert gradient[0, 1] == 0
 
 
+def test_asymmetric_closed_form_with_a_stopped_gradient():
+    """The same loss; the slope of the cross-entropy times the power."""
+    scores = np.array([[log(3), log(3)]])
+    loss, gradient = caffe_losses.asymmetric_loss(scores, [[0, 1]], gamma_pos=2, stop_gradient=True)
+    assert loss == pytest.approx(-(0.7**4) * log(0.3) - 1 / 16 * log(0.75), rel=1e-14)
+    np.testing.assert_allclose(gradient, [[0.7**4 * 3 / 16 / 0.3, -1 / 16 / 4]], rtol=1e-13)
+
+
+def test_asymmetric_closed_form_of_labels_that_nobody_has_judged():
+    scores, labels = np.full((1, 3), log(3)), np.array([[-1, 0, 1]])
+    found = caffe_losses.asymmetric_loss(scores, labels, ignore_label=-1, unannotated=[2, 0.5], clip=0)
+    assert found[0] == pytest.approx(-0.5 * 0.75**2 * log(0.25) - 0.75**4 * log(0.25) - log(0.75), rel=1e-14)
+    assert found[1][0, 0] == pytest.approx(0.5 * 0.75**2 * (0.75 - 2 * 0.25 * log(0.25)), rel=1e-14)
+    weak = caffe_losses.asymmetric_loss(scores, labels, ignore_label=-1, unannotated=[4, 1], normalization="VALID")
+    plain = caffe_losses.asymmetric_loss(scores, labels > 0, normalization="FULL")
+    assert weak[0] == pytest.approx(plain[0], rel=1e-14)  # all of them count
+    with pytest.raises(
+        ValueError, match=r"unannotated \[2.0, 0.5\] has no ignore_label; give the label that marks them"
+    ):
+        caffe_losses.asymmetric_loss(scores, labels > 0, unannotated=[2, 0.5])
+
+
+def test_hill_closed_form():
+    """p = 3/4 for the label 0; m = 1/2 for the label 1, behind a margin of log 3."""
+    loss, gradient = caffe_losses.hill_loss(np.array([[log(3), log(3)]]), [[0, 1]], margin=log(3))
+    assert loss == pytest.approx(0.75 * 0.75**2 + 0.25 * log(2), rel=1e-14)
+    slope = 0.25 * (2 * 0.5 * log(0.5) - 0.5)
+    np.testing.assert_allclose(gradient, [[3 * 0.75**2 * 0.25**2, slope]], rtol=1e-13)
+    falling = caffe_losses.hill_loss(np.array([[4.0]]), [[0]], lamb=1)[1]
+    assert falling < 0  # beyond the top of the hill
+
+
+def test_zlpr_closed_form():
+    scores = np.log([[2.0, 3.0, 4.0, 5.0]])
+    loss, gradient = caffe_losses.zlpr_loss(scores, [[0, 1, 0, 1]])
+    assert loss == pytest.approx(log(1 + 2 + 4) + log(1 + 1 / 3 + 1 / 5), rel=1e-14)
+    sum_pos = 1 + 1 / 3 + 1 / 5
+    np.testing.assert_allclose(gradient, [[2 / 7, -1 / 3 / sum_pos, 4 / 7, -1 / 5 / sum_pos]], rtol=1e-13)
+    assert caffe_losses.zlpr_loss(scores, [[0, 0, 0, 0]])[0] == pytest.approx(log(15), rel=1e-14)
+    one_class = np.array([[1.5]])
+    assert caffe_losses.zlpr_loss(one_class, [[1]])[0] == caffe_losses.sigmoid_cross_entropy_loss(one_class, [[1]])[0]
+
+
+def test_two_way_closed_form():
+    """Of rows: (2 + 3) / 4 and 6 / 5; of classes: 5 / 4 for the first and 3 / 6 for the last. All T are 1."""
+    scores, labels = np.log([[4.0, 2.0, 3.0], [5.0, 1.0, 6.0]]), [[1, 0, 0], [0, 0, 1]]
+    loss, gradient = caffe_losses.two_way_loss(scores, labels, temperature_pos=1)
+    rows, classes = (log(1 + 5 / 4) + log(1 + 6 / 6)) / 2, (log(1 + 5 / 4) + log(1 + 3 / 6)) / 2
+    assert loss == pytest.approx(rows + classes, rel=1e-14)
+    sigmoid = [5 / 9, 6 / 12, 5 / 9, 3 / 9]  # of n + p: row 0, row 1, class 0, class 2
+    expected = np.array([
+        [-sigmoid[0] - sigmoid[2], sigmoid[0] * 2 / 5, sigmoid[0] * 3 / 5 + sigmoid[3]],
+        [sigmoid[1] * 5 / 6 + sigmoid[2], sigmoid[1] / 6, -sigmoid[1] - sigmoid[3]],
+    ])  # fmt: skip
+    np.testing.assert_allclose(gradient, expected / 2, rtol=1e-13)
+
+
+@pytest.mark.parametrize("loss", [losses.ZLPRLoss, losses.TwoWayLoss])
+def test_soft_labels_are_refused_where_they_have_no_meaning(loss):
+    for dtype in (np.float32, np.float64):
+        with pytest.raises(ValueError, match=r"labels\[0, 1\] is 0.5 \(row 0, class 1\); give 0 or 1"):
+            loss()(np.zeros((2, 3), dtype), np.array([[0, 0.5, 1], [1, 0, 0]], dtype))
+
+
+def test_weights_are_refused_where_rows_have_none():
+    with pytest.raises(
+        ValueError, match=r"TwoWayLoss: weights \(2,\); expected none, as the loss is not a sum over rows"
+    ):
+        caffe_losses.two_way_loss(np.zeros((2, 3)), np.ones((2, 3)), [1, 1])
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_of_probabilities_are_clamped_and_so_are_their_gradients(dtype):
     p = np.array([[0, 1, 0.5]], dtype)
@@ -366,7 +444,8 @@ def test_the_largest_weights_and_labels_leave_the_gradient_finite():
         for score in (-20.0, 0.0, 60.0) if kind.has_probabilities else (0.0, 1.0):
             scores = np.full((2, 3), score, np.float32)
             labels = np.full((2, 3), min(limit, kind.label_limit), np.float32)
-            found = kind(normalization="NONE", **options)(scores, labels, np.full(2, limit))
+            weights = np.full(2, limit) if kind.row_weights else None
+            found = kind(normalization="NONE", **options)(scores, labels, weights)
             assert np.isfinite(found[1]).all()
 
 
@@ -379,14 +458,14 @@ LAYOUTS = [
 ]
 
 
-@each_loss
+@each_loss_of_rows
 @pytest.mark.parametrize("options, scores, labels, weights, text", LAYOUTS, ids=lambda x: str(x)[:30])
 def test_arrays_of_another_layout_are_refused(loss, options, scores, labels, weights, text):
     with pytest.raises(ValueError, match=text):
         loss(**options)(np.full(scores, 0.5), np.zeros(labels), None if weights is None else np.ones(weights))
 
 
-@each_loss
+@each_loss_of_rows
 def test_joined_axes_and_axes_of_length_1_are_the_same_layout(loss):
     random = np.random.RandomState(0)
     scores, labels, weights = random.rand(2, 4, 3, 5), random.rand(2, 4, 3, 5) < 0.3, random.rand(2, 3, 5)
@@ -464,10 +543,16 @@ def test_no_option_is_called_self(loss):
 def test_an_ignored_label_is_compared_in_the_type_of_the_labels(loss):
     """Found by fuzzing: 1e-48 is 0 in float32; and 0.1 of a prototxt is meant to be the 0.1 of a blob."""
     scores, labels = np.full((2, 3), 0.4, np.float32), np.array([[0.1, 1, 0], [0, 1, 1]], np.float32)
-    kept = loss()(scores, labels)
+    hard = np.round(labels)
+    kept = loss()(scores, hard)
     for never in (1e-48, 1e300):
-        found = loss(ignore_label=never)(scores, labels)
+        found = loss(ignore_label=never)(scores, hard)
         assert found[0] == kept[0]
         np.testing.assert_array_equal(found[1], kept[1])
     assert loss(ignore_label=0.1)(scores, labels)[1][0, 0] == 0
-    assert loss(ignore_label=0.1)(scores.astype(float), labels.astype(float))[1][0, 1] != 0
+    labels = labels.astype(float)  # which has another 0.1
+    if issubclass(loss, losses.LogSumExpLoss):
+        with pytest.raises(ValueError, match="give 0 or 1"):
+            loss(ignore_label=0.1)(scores.astype(float), labels)
+    else:
+        assert loss(ignore_label=0.1)(scores.astype(float), labels)[1][0, 1] != 0

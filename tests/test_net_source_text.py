@@ -30,8 +30,8 @@ def test_names_have_to_be_utf_8(tmp_path):
 
 def test_a_fifo_is_not_waited_for(tmp_path):
     os.mkfifo(str(tmp_path / "fifo"))
-    for name in ("fifo", ""):
-        with pytest.raises(ValueError, match=r"is not a file with text; expected a prototxt$"):
+    for name, what in (("fifo", "a FIFO"), ("", "a folder")):
+        with pytest.raises(ValueError, match=f" is {what}; expected a file$"):
             prototxt.read(str(tmp_path / name))
 
 

@@ -1,6 +1,7 @@
 """What data layers hold."""
 
 import json
+import os
 
 import h5py
 import numpy as np
@@ -116,6 +117,25 @@ def test_missing_files(tmp_path, monkeypatch):
     assert sources.missing_files(source) == ["mean"]
     assert sources.missing_files(our_data(source="list", classes=3, mean_file="there")) == ["list"]
     assert sources.missing_files(our_data(source="there", classes="names")) == ["names"]
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    (tmp_path / "h5.txt").write_text("none.h5 fifo\n")
+    (tmp_path / "folder").mkdir()
+    for source in (
+        one("ImageData", 'image_data_param { source: "fifo" }'),
+        one("WindowData", 'window_data_param { source: "fifo" }'),
+        one("HDF5Data", 'hdf5_data_param { source: "fifo" }'),
+        one("HDF5Data", 'hdf5_data_param { source: "h5.txt" }'),
+        one("Data", 'data_param { source: "folder" } transform_param { mean_file: "fifo" }'),
+        our_data(source="fifo", classes=3),
+        our_data(source="h5.txt", classes="fifo"),
+    ):
+        with pytest.raises(ValueError, match=r"^fifo is a FIFO; expected a file$"):
+            sources.check_files(source)
+    sources.check_files(one("Data", 'data_param { source: "folder" } transform_param { mean_file: "none" }'))
 
 
 def test_class_names(tmp_path):

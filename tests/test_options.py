@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 
@@ -45,7 +47,7 @@ def test_unknown_parameters_name_the_allowed_ones(loss):
 @pytest.mark.parametrize("bad", [[], {}, "", "x" * 99, 10**400, True, float("nan"), float("-inf"), -0.5, [[1]], ["1"]])
 def test_values_outside_an_options_domain_are_refused(loss, bad):
     for option in loss.options:
-        if (option.name, bad) in (("ignore_label", -0.5), ("axis", 10**400)):
+        if (option.name, bad) in (("ignore_label", -0.5), ("axis", 10**400), ("stop_gradient", True)):
             continue  # lie in the domain
         with pytest.raises(ValueError, match=f"{option.name} must be ") as error:
             loss(**{option.name: bad})
@@ -99,6 +101,13 @@ def test_bad_weight_files_are_refused(tmp_path, content):
             ValueError, match=r"class_weight must be a number in \[0, 1e6\], a list of one a class, or the name"
         ):
             losses.MultiLabelSoftmaxLoss(class_weight=str(path))
+
+
+def test_weights_are_not_waited_for(tmp_path):
+    for name in ("weights.npy", "weights.txt"):
+        os.mkfifo(str(tmp_path / name))
+        with pytest.raises(ValueError, match="is a FIFO; expected a file"):
+            losses.MultiLabelSoftmaxLoss(class_weight=str(tmp_path / name))
 
 
 def test_pickled_weights_are_not_loaded(tmp_path):

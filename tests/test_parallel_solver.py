@@ -1,5 +1,7 @@
 """The learning rate of a training, and data layers that do not share their data out."""
 
+import os
+
 import caffe
 import numpy as np
 import pytest
@@ -57,3 +59,35 @@ def test_a_refusal_is_one_line_of_rank_0(tmp_path):
     (line,) = ours(done.stderr)
     assert "layer data (Input) does not share its data out" in line
     assert not list(tmp_path.glob("*.writing"))
+
+
+IMAGES = """layer { name: "data" type: "ImageData" top: "data" top: "labels"
+  image_data_param { source: "fifo" batch_size: 2 new_height: 4 new_width: 4 } }"""
+
+
+@pytest.mark.parametrize("words", [
+    ["fifo"],
+    ["solver", "--weights", "fifo"],
+    ["of_fifo"],
+    ["of_images"],
+])  # fmt: skip
+def test_a_fifo_is_not_waited_for(tmp_path, words):
+    os.mkfifo(str(tmp_path / "fifo"))
+    (tmp_path / "net").write_text(input_layer("data", (2, 5)))
+    (tmp_path / "images").write_text(IMAGES)
+    for name, path in [("solver", "net"), ("of_fifo", "fifo"), ("of_images", "images")]:
+        (tmp_path / name).write_text(f'net: "{path}" base_lr: 1 lr_policy: "fixed"')
+    done = train(0, *words, cwd=str(tmp_path), check=False)
+    assert done.returncode == 2
+    assert "fifo is a FIFO; expected a file" in done.stderr
+
+
+def test_a_net_that_is_none_is_refused_in_a_line(tmp_path):
+    write_net(tmp_path, "fed", 4)
+    path = write_solver(tmp_path, "fed")
+    with open(tmp_path / "fed.prototxt", "a") as file:
+        file.write("layer { nmae: 'x' }")
+    done = train(0, path, check=False)
+    assert done.returncode == 2
+    assert "fed.prototxt is not a net" in done.stderr
+    assert 'no field named "nmae"' in done.stderr

@@ -157,6 +157,19 @@ def test_nothing_valid_on_any_rank_is_no_division_by_zero():
     np.testing.assert_allclose(loss(scores, labels)[0], np.log(3))  # one row counts, as before
 
 
+def test_rows_and_classes_with_a_label_are_counted_on_all_ranks():
+    """The mean of what TwoWayLoss gives on two ranks has the divisors of the whole batch, for what is of rows."""
+    scores, labels = np.random.RandomState(0).randn(2, 3), np.array([[1, 0, 0], [0, 0, 0]])
+    loss = losses.TwoWayLoss()
+    alone = loss(scores, labels)
+    counts = []
+    with over_ranks(lambda count: counts.append(count) or 2 * count):
+        together = loss(scores, labels)
+    assert counts == [1, 1]  # the same calls on each rank: rows, then classes
+    np.testing.assert_allclose(together[0], alone[0] / 2)
+    np.testing.assert_allclose(together[1], alone[1] / 2)
+
+
 def test_counts_are_this_process_s_again_after_an_error():
     loss = losses.MultiLabelSoftmaxLoss(ignore_label=-1)
     with pytest.raises(KeyError), over_ranks(lambda count: 7.0):

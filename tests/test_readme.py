@@ -31,7 +31,7 @@ def test_the_table_of_layers_has_them_all():
 
 def test_the_table_of_which_loss_has_them_all_but_those_of_probabilities():
     of_scores = {f"`{name}`" for name in losses.__all__ if getattr(losses, name).has_probabilities}
-    assert {layer for _, layer, _ in table("your labels")} - {"any"} == of_scores
+    assert {layer for _, layer, _ in table("your labels")} - {"any that has it"} == of_scores
 
 
 @pytest.mark.parametrize("case, layer, param", table("your labels"), ids=lambda cell: cell[:30])
@@ -40,7 +40,8 @@ def test_each_row_of_which_loss_trains(case, layer, param, tmp_path, monkeypatch
     (tmp_path / "weights.txt").write_text("1 2 1 1 3\n")
     options = json.loads(param.strip("`"))
     index = options.get("label_format") == "INDEX"
-    for name in losses.__all__ if layer == "any" else [layer.strip("`")]:
+    having = [name for name in losses.__all__ if {o.name for o in getattr(losses, name).options} >= set(options)]
+    for name in having if layer == "any that has it" else [layer.strip("`")]:
         inputs = input_layer("scores", (4, 5)) + input_layer("labels", (4, 2) if index else (4, 5))
         loaded = net(inputs + loss_layer(name, ["scores", "labels"], param=options))
         labels = np.array([[0, -1]] * 4 if index else [[1, 0, 0, 1, 0]] * 4)

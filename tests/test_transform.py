@@ -104,7 +104,7 @@ def test_half_of_the_images_are_mirrored(path):
     ({"mean_value": [1, 2]}, "2 mean_values for BGR; give 1 or 3"),
     ({"mean_value": [1, 2, 3], "color": "GRAY"}, "3 mean_values for GRAY; give 1 or 1"),
     ({"mean_value": 1, "mean_file": "mean.npy"}, "both mean_file and mean_value"),
-    ({"crop_size": -1}, "crop_size must be a whole number >= 0, got -1"),
+    ({"crop_size": -1}, r"crop_size must be a whole number >= 0, or \[height, width\], got -1"),
     ({"mirror": 1}, "mirror must be true or false, got 1"),
     ({"croop_size": 1}, "did you mean crop_size?"),
 ])  # fmt: skip

@@ -8,9 +8,12 @@ The bound: an error of at most 2 units in the last place (ulp) of the result's s
   sum of exponentials, the quotient and the product add a rounding or so of p each, the difference and
   the scaling by top diff / normalizer two more. Sigmoid: a label of 1 minus a probability.
   Focal and asymmetric: a power of gamma magnifies the rounding of its base gamma-fold, so that the scale is gamma.
+  Losses of sums of exponentials: a share of such a sum, as for softmax, times a slope in [0, 1] that is computed in
+  double; two of these for TwoWayLoss.
 - A loss's scale is the sum over rows of (sum of T) (1 + loss): the log of a sum of exponentials that is 1
   or more. The sigmoid family's terms are each right to a few roundings of their own, so that their
-  scale is the loss itself; all are added in pairs, or in float64.
+  scale is the loss itself; all are added in float64. Of sums of exponentials, each log is off by some u,
+  times its temperature: the scale is 1 a log, and for TwoWayLoss 5 a row and 5 a class.
 """
 
 import mpmath
@@ -24,7 +27,7 @@ from caffe_losses import losses
 pytestmark = pytest.mark.usefixtures("arithmetic")
 
 SCALES = [0.01, 1, 10, 100, 1e4]
-LOSSES = [losses.MultiLabelSoftmaxLoss, losses.SigmoidCrossEntropyLoss, losses.SigmoidFocalLoss, losses.AsymmetricLoss]
+LOSSES = [getattr(losses, name) for name in losses.__all__ if getattr(losses, name).has_probabilities]
 
 
 def exact(monkeypatch, loss, scores, labels):
@@ -51,7 +54,7 @@ def test_within_two_units_in_the_last_place(kind, shape, scale, monkeypatch):
     value, gradient = loss(scores, labels)
     value32 = np.float32(value)
     expected_value, expected_gradient = exact(monkeypatch, loss, scores, labels)
-    gamma = max(getattr(loss, name, 1) for name in ("gamma", "gamma_neg"))
-    assert ulps(gradient, expected_gradient, gamma) <= 2
-    rows = shape[0] if kind is losses.MultiLabelSoftmaxLoss else 0
-    assert ulps(value32, expected_value, rows + expected_value) <= 2
+    scale_of_slope = max(getattr(loss, name, 1) for name in ("gamma", "gamma_neg"))
+    sums = {losses.MultiLabelSoftmaxLoss: shape[0], losses.ZLPRLoss: 2 * shape[0], losses.TwoWayLoss: 5 * sum(shape)}
+    assert ulps(gradient, expected_gradient, scale_of_slope) <= 2
+    assert ulps(value32, expected_value, sums.get(kind, 0) + expected_value) <= 2

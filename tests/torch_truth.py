@@ -96,6 +96,63 @@ def test_asymmetric(gamma_pos, gamma_neg, clip):
     assert_same(ours(SCORES, LABELS), by_autograd(theirs, SCORES, LABELS))
 
 
+@pytest.mark.parametrize("gamma_pos, gamma_neg, clip", [(0, 4, 0.05), (1, 2, 0.2), (2, 1, 0)])
+def test_asymmetric_as_its_authors_train_it(gamma_pos, gamma_neg, clip):
+    def theirs(s, t):
+        p = torch.sigmoid(s)
+        not_p = (1 - p + clip).clamp(max=1)
+        with torch.no_grad():
+            weight = (1 - p * t - not_p * (1 - t)) ** (gamma_pos * t + gamma_neg * (1 - t))
+        return -(weight * (t * torch.log(p) + (1 - t) * torch.log(not_p))).sum()
+
+    ours = losses.AsymmetricLoss(
+        gamma_pos=gamma_pos, gamma_neg=gamma_neg, clip=clip, normalization="NONE", stop_gradient=True
+    )
+    assert_same(ours(SCORES, LABELS), by_autograd(theirs, SCORES, LABELS))
+
+
+@pytest.mark.parametrize("lamb, margin, gamma", [(1.5, 1, 2), (1, 0, 0.5), (3, 2, 1)])
+def test_hill(lamb, margin, gamma):
+    def theirs(s, t):
+        p, m = torch.sigmoid(s), torch.sigmoid(s - margin)
+        return (t * (1 - m) ** gamma * -torch.log(m) + (1 - t) * (lamb - p) * p**2).sum()
+
+    ours = losses.HillLoss(lamb=lamb, margin=margin, gamma=gamma, normalization="NONE")
+    assert_same(ours(SCORES, LABELS), by_autograd(theirs, SCORES, LABELS))
+
+
+def masked(mask):
+    return torch.where(mask, 0.0, -torch.inf).double()
+
+
+@pytest.mark.parametrize("scale", [1, 30])
+def test_zlpr(scale):
+    def theirs(s, t):
+        zero = torch.zeros(len(s), 1, dtype=s.dtype)
+        n = torch.logsumexp(torch.cat([zero, s + masked(t == 0)], 1), 1)
+        return (n + torch.logsumexp(torch.cat([zero, -s + masked(t > 0)], 1), 1)).mean()
+
+    assert_same(losses.ZLPRLoss()(scale * SCORES, LABELS), by_autograd(theirs, scale * SCORES, LABELS))
+
+
+@pytest.mark.parametrize("temperature_pos, temperature_neg", [(4, 1), (1, 1), (0.5, 3)])
+def test_two_way(temperature_pos, temperature_neg):
+    def theirs(s, t):
+        total = 0
+        for axis in (0, 1):
+            groups, marks = (x.movedim(axis, -1)[(t > 0).any(axis)] for x in (s, t))
+            p = temperature_pos * torch.logsumexp(-groups / temperature_pos + masked(marks > 0), 1)
+            n = temperature_neg * torch.logsumexp(groups / temperature_neg + masked(marks == 0), 1)
+            total = total + F.softplus(n + p).mean()
+        return total
+
+    ours = losses.TwoWayLoss(temperature_pos=temperature_pos, temperature_neg=temperature_neg)
+    labels = LABELS.copy()
+    labels[3] = 0  # a row without labels, and a class
+    labels[:, 5] = 0
+    assert_same(ours(SCORES, labels), by_autograd(theirs, SCORES, labels))
+
+
 def test_on_probabilities():
     p = 1 / (1 + np.exp(-SCORES))
     ours = losses.BinaryCrossEntropyLoss(normalization="FULL")(p, SOFT)

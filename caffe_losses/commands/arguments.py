@@ -4,8 +4,10 @@ import argparse
 import json
 from itertools import chain
 
+from ..evaluation import CROPS, views
 from ..files import Outputs, check_regular
 from ..net import prototxt
+from ..net.sources import named_files
 from ..net.view import NO_STAGES
 from ..wiring import check
 
@@ -76,12 +78,14 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths):
-    """The Outputs of a command: it writes over none of the files that its other arguments name."""
+def outputs(options, paths, net=None):
+    """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
     written = "output", "output_weights", "json", "png"
     values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
-    return Outputs(paths, inputs=[word for word in words if isinstance(word, str)], force=options.force)
+    inputs = [word for word in words if isinstance(word, str)]
+    inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
+    return Outputs(paths, inputs=inputs, force=options.force)
 
 
 # Arguments of the commands that rewrite a net
@@ -124,7 +128,7 @@ def finish(file, rewritten, options, shapes=None, more=None):
     more  {path: content} of other files to write
     """
     more = more or {}
-    output = outputs(options, [options.output, *more])
+    output = outputs(options, [options.output, *more], file.net)
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
         print("\n".join(check(rewritten.net, shapes, stages_of(options))))
@@ -143,3 +147,20 @@ def add_trained_net(parser):
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the data layer's, or numbers)"
     )
+
+
+def add_views(parser):
+    """In which views each image is shown to the net; `views_of` reads them."""
+    parser.add_argument(
+        "--crops",
+        metavar="N",
+        type=int,
+        choices=list(CROPS),
+        default=1,
+        help="average the probabilities of N crops: 1, the middle, or 5, with the four corners (1)",
+    )
+    parser.add_argument("--mirror", action="store_true", help="and of each crop mirrored, too")
+
+
+def views_of(options):
+    return views(options.crops, options.mirror)

@@ -5,7 +5,7 @@ from importlib import import_module
 
 from ..evaluation import PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
-from .arguments import add_force, add_trained_net, outputs, positive
+from .arguments import add_force, add_trained_net, add_views, outputs, positive, views_of
 
 
 def add_parser(commands):
@@ -39,6 +39,7 @@ def add_parser(commands):
         help=f"for the same: it is given those of at least this probability or, with --scores, score, and always "
         f"its best ({PROBABILITY}, of a sigmoid's)",
     )
+    add_views(parser)
     parser.add_argument("--json", metavar="OUT", help="write all figures of all classes")
     parser.add_argument("--png", metavar="OUT", help="draw precision and recall, and average precision by frequency")
     add_force(parser)
@@ -48,8 +49,9 @@ def add_parser(commands):
 def run(options):
     if options.png:
         import_module("matplotlib")  # if it is missing, that is told before the work
-    output = outputs(options, filter(None, [options.json, options.png]))
     prototxt.quiet()
+    output = outputs(options, filter(None, [options.json, options.png]), prototxt.read(options.model).net)
+    chosen = views_of(options)
     report = evaluate(
         options.model,
         options.weights,
@@ -61,11 +63,15 @@ def run(options):
         metrics=options.metrics,
         top_k=options.top_k,
         threshold=options.threshold,
+        views=chosen,
     )
     print("\n".join(report.lines()))
+    if chosen:
+        print(f"probabilities are means over {len(chosen)} views of each image")
     contents = []
     if options.json:
         figures = dict(report.all(), model=options.model, weights=options.weights, decision=report.decision)
+        figures.update(crops=options.crops, mirror=options.mirror)
         contents.append(json.dumps(figures, indent=1))
     if options.png:
         contents.append(lambda file: report.draw(file, options.weights))

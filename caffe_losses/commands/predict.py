@@ -5,7 +5,7 @@ import sys
 
 from ..evaluation import PROBABILITY, TOP_K, Predictor
 from ..net import prototxt
-from .arguments import add_trained_net, positive, size
+from .arguments import add_trained_net, add_views, positive, size, views_of
 
 
 def add_parser(commands):
@@ -30,13 +30,16 @@ def add_parser(commands):
     parser.add_argument(
         "--resize", metavar="H,W", type=size, help="first, as convert_imageset did it for an LMDB; the net then crops"
     )
+    add_views(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a line a picture")
     parser.set_defaults(run=run)
 
 
 def run(options):
     prototxt.quiet()
-    predictor = Predictor(options.model, options.weights, classes=options.classes, resize=options.resize)
+    predictor = Predictor(
+        options.model, options.weights, classes=options.classes, resize=options.resize, views=views_of(options)
+    )
     code = 0
     for prediction in predictor.predict(options.images):
         if prediction.error is None:

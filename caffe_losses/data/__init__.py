@@ -5,6 +5,7 @@ findings.py   what is odd about a list and its images
 split.py      a part to train with and one to test with
 order.py      which image comes when
 decode.py     from an image file to its pixels
+augment.py    changes of the pixels at random, for training
 transform.py  and to the array that a net takes
 feed.py       decodes batches ahead, in worker processes (worker.py)
 batches.py    all of it together, as the data layer uses it
@@ -13,9 +14,21 @@ Decoding needs OpenCV (`pip install caffe_losses[data]`). Lists do not.
 """
 
 from . import lists
+from .augment import LEVELS, with_level
 from .batches import OPTIONS, Batches
 from .feed import close_workers
+from .transform import CORNERS, MIDDLE, Transform
 from .transform import OPTIONS as TRANSFORM_OPTIONS
-from .transform import Transform
 
-__all__ = ["OPTIONS", "TRANSFORM_OPTIONS", "Batches", "Transform", "close_workers", "lists"]
+__all__ = [
+    "CORNERS",
+    "LEVELS",
+    "MIDDLE",
+    "OPTIONS",
+    "TRANSFORM_OPTIONS",
+    "Batches",
+    "Transform",
+    "close_workers",
+    "lists",
+    "with_level",
+]

@@ -50,7 +50,7 @@ OPTIONS = (
         "K, the number of columns of INDEX labels. null: the largest number of labels that an image has.",
     ),
     Option("shuffle", False, FLAG, "Gives each epoch a new order."),
-    Option("seed", 0, Domain("a whole number in [0, 2^32)", seed), "Decides the order, the crops and the mirroring."),
+    Option("seed", 0, Domain("a whole number in [0, 2^32)", seed), "Decides all that is random."),
     Option("resample", False, FLAG, "Repeats images with rare labels (square-root resampling)."),
     Option(
         "broken",
@@ -73,7 +73,7 @@ class Batches:
         batches = Batches(train=True, source="train.csv", classes="classes.txt", batch_size=32, crop_size=224)
         data, labels, weights = batches.next()      # 32 x 3 x 224 x 224, 32 x C, 32
 
-    train    whether it is for training: then crops are random
+    train    whether it is for training: then crops are random, and images augmented
     rank     which solver of `ranks` this is. Each solver has other images (see `order.Order`)
     options  OPTIONS, those of the layer MultiLabelImageData. Its docstring says what comes out
 
@@ -154,6 +154,11 @@ class Batches:
         self.close()
         self.position = image // self.order.ranks
         return divmod(image, self.order.length)
+
+    def start_in(self, view):
+        """Start at the first image again, with all images in a View, and nothing random but the order."""
+        self.close()
+        self.transform, self.position = self.transform.seen(view), 0
 
     def new_feed(self):
         return Feed(

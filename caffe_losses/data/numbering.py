@@ -129,7 +129,7 @@ def check_class(path, row, label, names, limit):
     else:
         near = difflib.get_close_matches(label, names, 1)
         expected = f"one of {limit} classes"
-        hint = f"did you mean {near[0]}?" if near else "add it to the classes, or take it out of the list"
+        hint = f"did you mean {shown(near[0])}?" if near else "add it to the classes, or take it out of the list"
         if is_index(label):
             hint = "labels are names here, so write the name, and not an index"
     raise ValueError(f"{path}, line {row.line}: expected {expected}, got the label {shown(label)}; {hint}")

@@ -11,5 +11,19 @@ from .logs import Log, read_log
 from .plot import plot
 from .predict import Label, Prediction, Predictor
 from .report import Report
+from .views import CROPS, views
 
-__all__ = ["PROBABILITY", "TOP_K", "Label", "Log", "Prediction", "Predictor", "Report", "evaluate", "plot", "read_log"]
+__all__ = [
+    "CROPS",
+    "PROBABILITY",
+    "TOP_K",
+    "Label",
+    "Log",
+    "Prediction",
+    "Predictor",
+    "Report",
+    "evaluate",
+    "plot",
+    "read_log",
+    "views",
+]

@@ -12,6 +12,7 @@ from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
 from .decision import decision
 from .report import Report
+from .views import batches_of_views
 
 Size = namedtuple("Size", "batches images")  # batches to run, and how many of their images count
 Count = namedtuple("Count", "images reason")  # images in the test set; if that is None, why it is not known
@@ -19,7 +20,7 @@ Count = namedtuple("Count", "images reason")  # images in the test set; if that 
 
 def evaluate(
     model, caffemodel, *, iterations=None, images=None, scores=None, labels=None, classes=None, metrics=None,
-    top_k=None, threshold=None
+    top_k=None, threshold=None, views=None
 ):  # fmt: skip
     """Run the TEST phase of a net over its test set, once.
 
@@ -35,6 +36,7 @@ def evaluate(
         top_k: for precision, recall and F1, an image is given its k best labels.
         threshold: for the same, it is given those of at least this probability or, with `scores`, score; and always
             its best. If both are None, 0.5 for a sigmoid's and the 5 best for others.
+        views: of each image, as the function `views` gives them: their probabilities are averaged; or None.
 
     Images are compared by the scores that a Softmax or Sigmoid layer makes probabilities of, or their logarithm: in
     float32, many probabilities are 1 or 0 alike.
@@ -54,7 +56,7 @@ def evaluate(
         raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
     names = class_names(test.image_data, classes, shape[1])
     measured = metrics_of(metrics, shape[1], decided, dict(test.label_options, softmax=test.makes == "Softmax"))
-    measure(net, test, measured, test.size(shape[0], iterations, images))
+    measure(net, test, measured, test.size(shape[0], iterations, images), views)
     return Report(measured, names, metrics or measured.metrics, decided)
 
 
@@ -66,13 +68,23 @@ def metrics_of(names, classes, decided, options):
     return MultiLabelMetrics(metrics=names, **decided, **options)
 
 
-def measure(net, test, metrics, size):
+def measure(net, test, metrics, size, views=None):
     """Run the net, and add what it gives, without the images that come a second time."""
+
+    def batches():
+        return run(net, test, size)
+
+    for scores, labels in batches_of_views(net, test, views, batches) if views else batches():
+        metrics.add(scores, labels)
+
+
+def run(net, test, size):
+    """(scores, labels) of each batch, without the images that come a second time: valid until the next."""
     left = size.images
     for _ in progress(range(size.batches)):
         net.forward()
         scores, labels = net.blobs[test.scores].data, net.blobs[test.labels].data
-        metrics.add(scores[:left], labels[:left])
+        yield scores[:left], labels[:left]
         left -= min(left, len(scores))
 
 

@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..data import MIDDLE
 from ..net import prototxt, weights
 from ..net.heads import main_head, view_for_testing
 from ..net.sources import class_names, transform_for_testing
@@ -15,7 +16,7 @@ from .decision import decision
 BATCH = 16
 
 Label = namedtuple("Label", "name index probability")
-Picture = namedtuple("Picture", "values error")  # an array of channels x height x width, or why there is none
+Picture = namedtuple("Picture", "values error")  # an array of views x channels x height x width, or why there is none
 
 
 class Prediction(namedtuple("Prediction", "path probabilities error")):
@@ -41,13 +42,14 @@ class Predictor:
         caffemodel: its weights.
         classes: a file with one class name a line; None: the data layer's, or numbers.
         resize: (height, width) before all else; None: as the data layer says.
+        views: of each picture, as the function `views` gives them: their probabilities are averaged; or None.
 
     Raises:
         ValueError: the net, the weights or an argument is wrong. The weights are read with the first picture.
         OSError: a file cannot be read.
     """
 
-    def __init__(self, model, caffemodel, *, classes=None, resize=None):
+    def __init__(self, model, caffemodel, *, classes=None, resize=None, views=None):
         self.train_val = prototxt.read(model).net
         self.caffemodel, self.classes = caffemodel, classes
         view = view_for_testing(self.train_val, model)
@@ -56,7 +58,8 @@ class Predictor:
         if len(tops) != 1:
             raise ValueError(f"{model}: expected one input, got {', '.join(top for _, top in tops)}")
         self.source, self.top = tops[0]
-        self.transform = transform_for_testing(self.source, resize)
+        transform = transform_for_testing(self.source, resize)
+        self.transforms = [transform.seen(view) for view in views or [MIDDLE]]
         self.net = None
 
     def predict(self, paths):
@@ -71,13 +74,13 @@ class Predictor:
     def picture(self, path):
         """The Picture that the net takes; with an error also for one of another size than the net was loaded for."""
         try:
-            values = self.transform(path)
+            values = np.stack([transform(path) for transform in self.transforms])
         except (ValueError, OSError) as error:
             return Picture(None, str(error))
         if self.net is None:
-            self.load(values.shape)
-        if values.shape != self.shape:
-            shapes = [" x ".join(map(str, shape)) for shape in (values.shape, self.shape)]
+            self.load(values.shape[1:])
+        if values.shape[1:] != self.shape:
+            shapes = [" x ".join(map(str, shape)) for shape in (values.shape[1:], self.shape)]
             return Picture(None, f"{path} is {shapes[0]} and others are {shapes[1]}; give --resize H,W")
         return Picture(values, None)
 
@@ -91,6 +94,10 @@ class Predictor:
         self.names = class_names(self.source, self.classes, output[1])
 
     def forward(self, pictures):
+        """The means of the probabilities of all views, a row for each picture."""
+        return np.mean([self.probabilities(pictures[:, k]) for k in range(len(self.transforms))], axis=0)
+
+    def probabilities(self, pictures):
         blob = self.net.blobs[self.top]
         blob.reshape(*pictures.shape)
         blob.data[...] = pictures

@@ -12,22 +12,33 @@ LANES = 16  # as in problem.h, like the structures
 
 
 class Options(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_double) for name in ("gamma_pos", "gamma_neg", "alpha_pos", "alpha_neg", "clip")]
+    _fields_ = [
+        (name, ctypes.c_double)
+        for name in (
+            "gamma_pos", "gamma_neg", "alpha_pos", "alpha_neg", "clip", "slope_of_focus", "gamma_unannotated",
+            "weight_unannotated", "margin", "lamb", "temperature_pos", "temperature_neg"
+        )
+    ]  # fmt: skip
 
 
 class Problem(ctypes.Structure):
     _fields_ = (
         [(name, ctypes.c_int64) for name in ("outer", "classes", "inner", "slots")]
         + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "wide", "ignores", "general")]
-        + [(name, ctypes.c_double) for name in ("ignore_label", "label_limit", "label_smoothing")]
+        + [
+            (name, ctypes.c_double)
+            for name in ("ignore_label", "label_limit", "label_smoothing", "row_share", "class_share")
+        ]
         + [("options", Options)]
-        + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "scratch")]
+        + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "sums", "scratch")]
     )
 
 
 class Result(ctypes.Structure):
-    _fields_ = [("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("bad_label", ctypes.c_int32),
-                ("bad_score", ctypes.c_int32)]  # fmt: skip
+    _fields_ = [
+        ("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("loss_of_classes", ctypes.c_double),
+        ("valid_classes", ctypes.c_int64), ("bad_label", ctypes.c_int32), ("bad_score", ctypes.c_int32),
+    ]  # fmt: skip
 
 
 _library = None  # not looked for yet; False: there is none
@@ -107,27 +118,29 @@ class Kernel:
     dtype    float32 or float64
     options  of the struct Options; what is left out is 0
     fields   of the struct Problem; class_weight and pos_weight are arrays, or None
-    row      numbers of this shape that are kept from forward to backward
+    numbers  how many are kept from forward to backward
     scratch  how many numbers more are needed
+    sums     how many of float64 are
     """
 
-    def __init__(self, name, dtype, options, fields, row, scratch):
+    def __init__(self, name, dtype, options, fields, *, numbers, scratch, sums=0):
         variant = f"_{'float' if dtype == np.float32 else 'double'}_{level()}"
         self._forward, self._backward = (getattr(library(), step + variant) for step in ("forward", "backward"))
         pointer = ctypes.c_void_p
         self._forward.argtypes, self._forward.restype = (pointer,) * 5, None
         self._backward.argtypes, self._backward.restype = (pointer,) * 4 + (ctypes.c_double, pointer), None
-        self.kept = [np.zeros(row, dtype), np.zeros(scratch, dtype), fields["class_weight"], fields["pos_weight"]]
-        row, scratch, *weights = (None if array is None else array.ctypes.data for array in self.kept)
-        fields = dict(fields, loss=names().index(name), options=Options(**options), row=row, scratch=scratch)
-        fields["class_weight"], fields["pos_weight"] = weights
-        self._problem, self._result = Problem(**fields), Result()
-        self._problem_address, self._result_address = ctypes.addressof(self._problem), ctypes.addressof(self._result)
+        arrays = {name: fields.get(name) for name in ("class_weight", "pos_weight")}
+        arrays.update(row=np.zeros(numbers, dtype), scratch=np.zeros(scratch, dtype), sums=np.zeros(sums))
+        addresses = {name: None if array is None else array.ctypes.data for name, array in arrays.items()}
+        self.kept = arrays
+        self.problem = Problem(**dict(fields, loss=names().index(name), options=Options(**options), **addresses))
+        self.result = Result()
+        self._problem_address, self._result_address = ctypes.addressof(self.problem), ctypes.addressof(self.result)
 
     def forward(self, scores, labels, weights):
         """(the summed loss, what is not ignored, whether a label or a score is out of its domain)"""
         self._forward(self._problem_address, address(scores), address(labels), address(weights), self._result_address)
-        result = self._result
+        result = self.result
         return result.loss, result.valid, result.bad_label or result.bad_score
 
     def backward(self, scores, labels, weights, scale, out):

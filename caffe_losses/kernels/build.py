@@ -13,7 +13,16 @@ import sys
 import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SOURCES = ("functions.h", "losses.h", "problem.h", "independent.h", "distribution.h", "kernels.c", "processor.c")
+SOURCES = (
+    "functions.h",
+    "losses.h",
+    "problem.h",
+    "independent.h",
+    "distribution.h",
+    "log_sum_exp.h",
+    "kernels.c",
+    "processor.c",
+)
 LIBRARY = os.path.join(HERE, "library.so")
 
 # -fassociative-math and -ffast-math would take away the rounding of the exponential, and NaN checks.

@@ -3,6 +3,7 @@
  * float: polynomials, which a compiler can run on many lanes at once; each is right to about one unit in the last
  * place (ulp). A NaN stays one. double: those of the C library.
  */
+#include <float.h>
 #include <math.h>
 #include <stdint.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 #ifdef DOUBLE
 typedef double real;
+#define LARGEST_REAL DBL_MAX
 typedef uint64_t unsigned_real; /* the bits of a real */
 
 FUNCTION real exponential(real x) { return exp(x); }
@@ -23,6 +25,7 @@ FUNCTION real logarithm(real x) { return log(x); }
 FUNCTION real log1p_any(real x) { return log1p(x); }
 #else
 typedef float real;
+#define LARGEST_REAL FLT_MAX
 typedef uint32_t unsigned_real; /* the bits of a real */
 
 FUNCTION float float_of(int32_t bits) {

@@ -36,12 +36,19 @@ FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem
 #pragma omp simd reduction(+ : total, valid) reduction(max : highest) reduction(| : bad_score)
   for (int i = 0; i < n; ++i) {
     real s = scores[i], y = mode == ALL_0 ? 0 : labels[i];
-    int out = mode == GENERAL && (i >= end || (ignores && y == ignore_label));
+    int ignored = mode == GENERAL && ignores && y == ignore_label, out = ignored || (mode == GENERAL && i >= end);
     real label = y > 1 ? 1 : y; /* by a rounding */
     real t = mode == GENERAL ? keep * label + half : label;
     real pos_weight = mode == GENERAL ? run.pos_weight * run.pos_weights[i] : 1;
     real weight = mode == GENERAL ? run.weights[i] : 1;
     Cost cost = blended(loss, whole, mode, s, t, pos_weight, &o);
+    if (mode == GENERAL && (loss == FOCAL_UNANNOTATED || loss == ASYMMETRIC_UNANNOTATED)) {
+      Cost unannotated = of_unannotated(loss, s, &o, whole);
+      cost.loss = ignored ? unannotated.loss : cost.loss;
+      cost.slope = ignored ? unannotated.slope : cost.slope;
+      y = ignored ? 0 : y;
+      out = i >= end;
+    }
     if (backward) {
       slopes[i] = out ? 0 : run.weight * weight * cost.slope;
     } else {
@@ -50,7 +57,7 @@ FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem
       if (mode == GENERAL) valid += !out;
       unsigned_real order = order_of(out ? 0 : y);
       highest = order > highest ? order : highest;
-      if (loss == ASYMMETRIC) bad_score |= !out & (s == (real)INFINITY);
+      if (loss == ASYMMETRIC || loss == ASYMMETRIC_UNANNOTATED) bad_score |= !out & (s == (real)INFINITY);
       if (loss == BINARY) bad_score |= !out & !(s >= (real)-1e-4 && s <= (real)1.0001);
     }
   }
@@ -119,7 +126,9 @@ static double tail(Piece *of, const Problem *p, Run run, int n, Result *result) 
 
 static double of_run(const Problem *p, Run run, int64_t n, Result *result) {
   real ones[BLOCK];
-  int whole = small_and_whole(p->options.gamma_pos) && small_and_whole(p->options.gamma_neg), backward = run.slopes != 0;
+  const Options *o = &p->options;
+  int whole = small_and_whole(o->gamma_pos) && small_and_whole(o->gamma_neg) && small_and_whole(o->gamma_unannotated);
+  int backward = run.slopes != 0;
   double loss = 0;
   int unweighted = p->general && !run.weights, unweighted_positives = p->general && !run.pos_weights;
   if (unweighted || unweighted_positives)

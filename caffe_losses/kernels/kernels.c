@@ -2,13 +2,15 @@
 #include "problem.h"
 #include "independent.h"
 #include "distribution.h"
+#include "log_sum_exp.h"
 
 #define PASTE(a, b) a##b
 #define NAMED(a, b) PASTE(a, b)
 
 static void run(const Problem *p, const real *scores, const real *labels, const real *weights, double scale, real *out,
                 Result *result) {
-  if (p->loss >= SOFTMAX) distribution(p, scores, labels, weights, scale, out, result);
+  if (p->loss >= ZLPR) log_sum_exp(p, scores, labels, weights, scale, out, result);
+  else if (p->loss >= SOFTMAX) distribution(p, scores, labels, weights, scale, out, result);
   else independent(p, scores, labels, weights, scale, out, result);
 }
 

@@ -17,15 +17,19 @@ typedef struct {
   int32_t lanes, wide;                  /* neighbouring rows that are handled at once, in forward and in backward */
   int32_t ignores, general;             /* general: an option is in use that the plain loops do without */
   double ignore_label, label_limit, label_smoothing;
+  double row_share, class_share; /* what log_sum_exp.h multiplies slopes by, of rows and of classes */
   Options options;
   const real *class_weight, *pos_weight; /* one a class, or null */
-  real *row;                             /* numbers kept for backward: see distribution.h */
+  real *row;                             /* numbers kept for backward: see distribution.h and log_sum_exp.h */
+  double *sums;                          /* see log_sum_exp.h */
   real *scratch;                         /* see the binding; zeros between calls, where it has labels */
 } Problem;
 
 typedef struct {
   double loss;
   int64_t valid;                  /* rows or, of independent labels, scores that are not ignored */
+  double loss_of_classes;         /* see log_sum_exp.h; and how many of them count */
+  int64_t valid_classes;
   int32_t bad_label, bad_score;
 } Result;
 

@@ -14,6 +14,6 @@ int has_v4(void) { return 0; }
 #endif
 
 #define NAME(name, ...) #name " "
-const char names[] = INDEPENDENT_LOSSES(NAME) DISTRIBUTION_LOSSES(NAME);
+const char names[] = INDEPENDENT_LOSSES(NAME) DISTRIBUTION_LOSSES(NAME) LOG_SUM_EXP_LOSSES(NAME);
 
 const char sources[] = SOURCES;

@@ -22,7 +22,7 @@ class MultiLabelImageData(caffe.Layer):
     options  `caffe_losses.data.OPTIONS`. The forms of the list are in `caffe_losses.data.lists`
 
     TRAIN: of several solvers, each has other images (see `caffe_losses.data.order.Order`). TEST: every solver reads
-    the whole list, and starts again at its end. `seed` alone decides the order, the crops and the mirroring.
+    the whole list, starts again at its end, and augments no image. `seed` alone decides the order and what is random.
 
     An image that is missing or broken ends the run with its name. With broken SKIP, the log names it, and another
     image of the batch takes its place. ValueError for a list or an option that is wrong.

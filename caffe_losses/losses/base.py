@@ -24,18 +24,23 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_mean_over_ranks = None
+_mean_of_count = None
 
 
 @contextmanager
 def over_ranks(mean_of_count):
     """In a parallel training: normalizers count what is not ignored on all ranks; mean_of_count(n) gives their mean."""
-    global _mean_over_ranks
-    before, _mean_over_ranks = _mean_over_ranks, mean_of_count
+    global _mean_of_count
+    before, _mean_of_count = _mean_of_count, mean_of_count
     try:
         yield
     finally:
-        _mean_over_ranks = before
+        _mean_of_count = before
+
+
+def mean_over_ranks(count):
+    """The mean of all ranks' counts, each of which calls this; outside of `over_ranks` the count itself."""
+    return _mean_of_count(count) if _mean_of_count else count
 
 
 class Loss:
@@ -58,6 +63,7 @@ class Loss:
     options: Tuple[Option, ...] = ()
     label_limit: float = LIMIT
     has_probabilities: bool = True
+    row_weights: bool = True  # whether rows may have weights
     activation: Optional[str] = None  # the Caffe layer that makes probabilities of the scores, if they are none
     kernel: Optional[str] = None
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
@@ -120,9 +126,11 @@ class Loss:
         self.slots = self.label_slots(scores, labels)
         rows = list(self.axes)
         del rows[self.axis]
+        if weights is not None and not self.row_weights:
+            self.refuse("weights {}; expected none, as the loss is not a sum over rows; leave them out", weights)
         if weights is not None and (size(weights) != self.rows or not same_layout(weights, rows)):
             self.refuse("weights {} for scores {}; give one a row, {} in all", weights, scores, self.rows)
-        self.check_class_lists()
+        self.check_options()
         self.ignored_value = rounded(self.ignore_label, self.dtype)
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
@@ -155,7 +163,8 @@ class Loss:
             self.refuse("scores {} and labels {} differ; both need one value per class", scores, labels)
         return self.classes
 
-    def check_class_lists(self):
+    def check_options(self):
+        """Refuse options that do not fit the shapes, or each other."""
         for name in ("class_weight", "pos_weight"):
             count = np.size(getattr(self, name, None))
             if count not in (1, self.classes):
@@ -265,21 +274,20 @@ class Loss:
             wide=wide,
             index=index,
             label_limit=self.label_limit * ROUNDING,
-            label_smoothing=self.label_smoothing,
         )
         fields.update(ignores=self.ignored_value is not None, ignore_label=self.ignored_value or 0)
         fields.update(self.kernel_fields(weighted))
         strided = 1 < self.inner < kernels.LANES
         scratch = (min(wide, self.inner) * (self.classes + 1) + 3 * strided * self.classes) if index or strided else 0
-        row = (fields.pop("numbers"), self.rows)
-        return kernels.Kernel(name, self.dtype, options, fields, row, scratch)
+        sizes = {size: fields.pop(size) for size in ("numbers", "sums") if size in fields}
+        return kernels.Kernel(name, self.dtype, options, fields, scratch=scratch, **sizes)
 
     def kernel_options(self):
         """(the kernel's name, its options)"""
         return self.kernel, {}
 
     def kernel_fields(self, weighted):
-        """What a family of losses has to say in `kernels.Problem`."""
+        """What a family of losses has to say in `kernels.Problem`, and the sizes that `kernels.Kernel` wants."""
         raise NotImplementedError
 
     def kernel_weights(self, default=None):
@@ -301,9 +309,7 @@ class Loss:
         """Caffe's normalizer; never below 1, so that a batch with nothing valid gives 0 and not NaN."""
         if self.normalization != "VALID":
             return self.fixed_divisor
-        if _mean_over_ranks and self.ignore_label is not None:
-            return float(_mean_over_ranks(valid) or 1)
-        return float(max(1, valid))
+        return float((valid if self.ignore_label is None else mean_over_ranks(valid)) or 1)
 
     # What may be wrong with labels, weights and scores
 

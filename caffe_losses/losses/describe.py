@@ -52,7 +52,7 @@ def class_docstring(loss):
 def function(loss):
     """The loss as a pure function of scores, labels and weights, whose options are keyword arguments."""
     positional = arguments(loss)
-    name = re.sub(r"(?<!^)(?=[A-Z])", "_", loss.name()).lower()
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", loss.name()).lower()
 
     def of_arrays(*arrays, **options):
         if len(arrays) > len(positional):

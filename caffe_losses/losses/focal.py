@@ -14,15 +14,18 @@ ALPHA = Option(
 )
 
 
-def focal(scores, gamma):
-    """p^gamma times the cross-entropy -log q of a label 0, and its derivative, where p = sigmoid(s) and q = 1 - p."""
+def focal(scores, gamma, slope_of_focus=1):
+    """p^gamma times the cross-entropy -log q of a label 0, and its derivative, where p = sigmoid(s) and q = 1 - p.
+
+    slope_of_focus  0: p^gamma is taken as a constant in the derivative
+    """
     p, q, log_q = sigmoid(scores), sigmoid(-scores), log_sigmoid(-scores)
-    return -(p**gamma) * log_q, p**gamma * (p - gamma * q * log_q)
+    return -(p**gamma) * log_q, p**gamma * (p - slope_of_focus * gamma * q * log_q)
 
 
-def focal_of_positive(scores, gamma):
+def focal_of_positive(scores, gamma, slope_of_focus=1):
     """The same of a label 1, which at s is like a label 0 at -s."""
-    loss, slope = focal(-scores, gamma)
+    loss, slope = focal(-scores, gamma, slope_of_focus)
     return loss, -slope
 
 
@@ -58,5 +61,6 @@ class SigmoidFocalLoss(SigmoidLoss):
     def kernel_options(self):
         alpha_neg, alpha_pos = self.alphas()
         return "focal", {
-            "gamma_pos": self.gamma, "gamma_neg": self.gamma, "alpha_pos": alpha_pos, "alpha_neg": alpha_neg
+            "gamma_pos": self.gamma, "gamma_neg": self.gamma, "alpha_pos": alpha_pos, "alpha_neg": alpha_neg,
+            "slope_of_focus": 1,
         }  # fmt: skip

@@ -1,7 +1,10 @@
 """The options of the losses. Metrics and data share two of them: LABEL_FORMAT and IGNORE_LABEL."""
 
+import io
+
 import numpy as np
 
+from .. import files
 from ..options import FINITE, WHOLE, Domain, Option, nullable, number, one_of
 
 # Of labels and of each weight: products of them stay finite in float32, so that a finite loss has a finite gradient.
@@ -9,8 +12,10 @@ LIMIT = 1e6
 
 
 def numbers_in(path):
-    with open(path) as text:
-        return [float(word) for word in text.read().split()]
+    content = files.read(path)
+    if path.endswith(".npy"):
+        return np.load(io.BytesIO(content), allow_pickle=False)
+    return [float(word) for word in content.decode().split()]
 
 
 def class_weights(value):
@@ -18,7 +23,7 @@ def class_weights(value):
     if isinstance(value, str):
         if not value.endswith((".npy", ".txt")):
             raise ValueError
-        value = np.load(value, allow_pickle=False) if value.endswith(".npy") else numbers_in(value)
+        value = numbers_in(value)
     elif isinstance(value, bool):
         raise ValueError
     weights = np.asarray(value)

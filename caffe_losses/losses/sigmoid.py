@@ -59,7 +59,7 @@ class BinaryLoss(Loss):
         weights = self.kernel_weights()
         general = self.label_smoothing > 0 or self.ignored_value is not None or (weighted and self.inner > 1)
         general = general or any(w is not None for w in weights.values())
-        return dict(weights, general=general, numbers=0)
+        return dict(weights, general=general, label_smoothing=self.label_smoothing, numbers=0)
 
     def canonical(self, shape):
         return super().canonical(shape + (1,) if len(shape) == 1 else shape)

@@ -61,7 +61,8 @@ class DistributionLoss(Loss):
         general = self.label_smoothing > 0 or self.class_weight is not None or self.ignored_value is not None
         fields = self.kernel_weights(np.ones(self.classes) if general else None)
         count, total = self.label_scale == "COUNT", self.label_scale == "SUM"
-        return dict(fields, count=count, sum=total, general=general, numbers=4 if general else 3)
+        return dict(fields, count=count, sum=total, general=general, label_smoothing=self.label_smoothing,
+                    numbers=(4 if general else 3) * self.rows)  # fmt: skip
 
 
 class MultiLabelSoftmaxLoss(DistributionLoss):

@@ -1,8 +1,8 @@
 """The text of a prototxt file, before it is parsed: its encoding, and fields of another Caffe."""
 
-import os
 import re
-import stat
+
+from .. import files
 
 BOM = b"\xef\xbb\xbf"  # what Windows' editors begin a file with
 TOKEN = re.compile(
@@ -23,10 +23,7 @@ def read_text(path):
 
     ValueError for a file that is no text or no regular file. OSError if it cannot be read.
     """
-    if not stat.S_ISREG(os.stat(path).st_mode):
-        raise ValueError(f"{path} is not a file with text; expected a prototxt")
-    with open(path, "rb") as file:
-        data = file.read()
+    data = files.read(path)
     data = data[len(BOM) :] if data.startswith(BOM) else data
     try:
         return data.decode("utf-8")

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from .. import files
 from ..data import TRANSFORM_OPTIONS, Transform, lists
 from ..options import parse
 from .kinds import is_ours, kind
@@ -34,15 +35,33 @@ def batch_size(layer):
 # Files
 
 
-def missing_files(layer):
-    """The files and folders that a data layer names and that are not there."""
-    paths = [
-        param.source
-        for param in (layer.data_param, layer.hdf5_data_param, layer.image_data_param, layer.window_data_param)
-    ]
+def named_files(layer):
+    """The files that a data layer reads, without a database's."""
+    paths = [param.source for param in (layer.hdf5_data_param, layer.image_data_param, layer.window_data_param)]
     options = image_options(layer) or {}
     paths += [layer.transform_param.mean_file, *(options.get(key) for key in ("source", "classes", "mean_file"))]
-    return [path for path in paths if path and isinstance(path, str) and not os.path.exists(path)]
+    return [path for path in paths if path and isinstance(path, str)]
+
+
+def missing_files(layer):
+    """The files and folders that a data layer names and that are not there."""
+    return [path for path in [layer.data_param.source, *named_files(layer)] if path and not os.path.exists(path)]
+
+
+def check_files(layer):
+    """ValueError for what a data layer reads and what is no file: for a FIFO, Caffe waits without end."""
+    for path in named_files(layer):
+        files.check_regular(path)
+    for path in listed(layer.hdf5_data_param.source):
+        files.check_regular(path)
+
+
+def listed(source):
+    """The files that an HDF5Data's list names; none if it is not there."""
+    try:
+        return files.read(source).decode(errors="replace").split() if source else []
+    except OSError:
+        return []
 
 
 def class_names(layer, path, classes):
@@ -75,8 +94,7 @@ def count(layer):
     if layer.type == "Data":
         return count_lmdb(layer.data_param)
     if layer.type == "ImageData":
-        with open(layer.image_data_param.source) as lines:
-            return sum(1 for line in lines if line.strip())
+        return sum(1 for line in files.read(layer.image_data_param.source).splitlines() if line.strip())
     raise ValueError(f"layer {layer.name} ({layer.type}) does not tell how many images it has")
 
 
@@ -90,10 +108,9 @@ def count_list(options):
 def count_hdf5(source, top):
     import h5py
 
-    with open(source) as lines:
-        paths = lines.read().split()
     images = 0
-    for path in paths:
+    for path in files.read(source).decode().split():
+        files.check_regular(path)
         with h5py.File(path, "r") as file:
             images += len(file[top])
     return images

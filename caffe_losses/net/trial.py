@@ -8,6 +8,7 @@ from contextlib import ExitStack
 
 from .prototxt import temporary
 from .reasons import reason
+from .sources import check_files
 
 MARK, LOADED = "=== tried ===", "=== loaded ==="  # amid whatever else is printed
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -46,6 +47,9 @@ def run(nets, phase, labels):
 
 
 def in_process(nets, folders, **task):
+    for net in nets:
+        for layer in net.layer:
+            check_files(layer)
     searched = "[folder for folder in sys.path if folder] + " + repr([PACKAGE]) if folders is None else repr(folders)
     environment = dict(os.environ, GLOG_minloglevel="2")
     with ExitStack() as files:

@@ -2,7 +2,8 @@
 
 import os
 
-from ..net.prototxt import temporary
+from .. import files
+from ..net import prototxt, sources
 
 SHARDED = "Data", "HDF5Data"  # of N ranks, rank r reads records r, r + N, r + 2 N, ...
 NO_DATA = "DummyData", "Parameter"  # made, each rank with its own seed, or learned
@@ -35,19 +36,22 @@ def make(param):
     """The solver in Caffe, of the class that `param.type` names."""
     import caffe
 
-    with temporary(param) as path:
+    with prototxt.temporary(param) as path:
         return caffe.get_solver(path)
 
 
 def check_files(param, weights):
-    """ValueError for a file that is missing. Caffe would end the process."""
-    for field in ("net", "train_net"):
-        if param.HasField(field) and not os.path.isfile(getattr(param, field)):
-            raise ValueError(
-                f"solver: {field} {getattr(param, field)} is not there; start where the names in it lead to files"
-            )
+    """ValueError for a file that is missing or no file, or a net that is none. Caffe would end the process, or wait."""
+    nets = [(field, getattr(param, field)) for field in ("net", "train_net") if param.HasField(field)]
+    for field, path in nets + [("test_net", path) for path in param.test_net]:
+        if not os.path.exists(path):
+            raise ValueError(f"solver: {field} {path} is not there; start where the names in it lead to files")
+        net = prototxt.parse(path)
+        for layer in net.layer or net.layers:
+            sources.check_files(layer)
     for name in weights:
-        if not os.path.isfile(name):
+        files.check_regular(name)
+        if not os.path.exists(name):
             raise ValueError(f"--weights {name} is not there; give .caffemodel files, separated by commas")
 
 
