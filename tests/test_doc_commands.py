@@ -9,6 +9,7 @@ import pytest
 import training
 from documents import block_id, blocks, check_command, pictures, shell
 from nets import input_layer, net
+from test_coming_from_another_layer import PASCAL, PASCAL_NET
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=block_id)
@@ -178,6 +179,17 @@ def wire_lists(text, folder, request):
     output = shell(text, folder)
     assert "fc8: 10 -> 3 outputs" in output
     assert "test_iter: 1" in output
+
+
+@runs("docs/coming-from-another-layer.md", "caffe-losses wire")
+def wire_the_pascal_example(text, folder, request):
+    pictures(folder)
+    (folder / "train_val.prototxt").write_text(
+        PASCAL.format("TRAIN", "train") + PASCAL.format("TEST", "val") + PASCAL_NET
+    )
+    assert "data: pascal_multilabel_datalayers.PascalMultilabelDataLayerSync -> MultiLabelImageData" in shell(
+        text, folder
+    )
 
 
 @runs("docs/deployment.md", "caffe-losses deploy")
