@@ -130,9 +130,9 @@ def count_lmdb(data):
 
 
 def is_gray(layer):
-    """Whether a data layer of Caffe's makes images of one channel. Of Data, one mean_value is taken to tell so."""
+    """Whether a data layer of a Caffe makes images of one channel. Of Data, one mean_value is taken to tell so."""
     transform = layer.transform_param
-    if layer.type == "ImageData":
+    if layer.type == "ImageData" or layer.HasField("image_data_param"):
         return not layer.image_data_param.is_color
     return bool(transform.force_gray or len(transform.mean_value) == 1)
 
@@ -164,7 +164,7 @@ def shape_of_images(layer):
         return transform_of(dict(options, mean_file=None)).shape()
     if transform.crop_size and layer.type in ("Data", "ImageData", "WindowData"):
         return channels, transform.crop_size, transform.crop_size
-    if layer.type == "ImageData" and image.new_height and image.new_width:
+    if image.new_height and image.new_width:
         return channels, image.new_height, image.new_width
     return (memory.channels, memory.height, memory.width) if layer.type == "MemoryData" else None
 
@@ -207,8 +207,7 @@ def transform_options(layer):
     if public is not None:
         return {name: value for name, value in public.items() if name != "batch_size"}
     transform, image, options = layer.transform_param, layer.image_data_param, {}
-    if layer.type == "ImageData":
-        options.update({field: getattr(image, field) for field in ("new_height", "new_width") if getattr(image, field)})
+    options.update({field: getattr(image, field) for field in ("new_height", "new_width") if getattr(image, field)})
     options.update({field: getattr(transform, field) for field in ("crop_size", "mean_file", "mirror")
                     if getattr(transform, field)})  # fmt: skip
     if is_gray(layer):
