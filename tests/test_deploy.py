@@ -166,3 +166,38 @@ def test_the_programs_of_the_page_print_the_tags_of_predict(tmp_path, monkeypatc
     command = [sys.executable, "tags.py", "caffe", "deploy.json", *names]
     done = subprocess.run(command, env=dict(os.environ, GLOG_minloglevel="2"), capture_output=True, text=True)
     assert done.stdout == capsys.readouterr().out, done.stderr
+
+
+OLD = """
+layers { name: "data" type: MEMORY_DATA top: "data" top: "label"
+  memory_data_param { batch_size: 2 channels: 3 height: 6 width: 6 } }
+layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 blobs_lr: 2
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layers { name: "drop" type: DROPOUT bottom: "conv" top: "conv" }
+layers { name: "fc" type: INNER_PRODUCT bottom: "conv" top: "fc"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("weights", ["v1.caffemodel", "net.caffemodel.h5"])
+def test_a_net_of_an_older_caffe_and_its_weights(tmp_path, monkeypatch, weights):
+    """The weights in the format of that time, of four axes each, and in HDF5."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.prototxt").write_text(OLD)
+    trained_net = caffe.Net("old.prototxt", caffe.TRAIN)
+    trained_net.save_hdf5("net.caffemodel.h5")
+    stored = caffe_pb2.NetParameter()
+    for name, blobs in trained_net.params.items():
+        old = stored.layers.add(name=name)
+        for blob in blobs:
+            shape = [1] * (4 - blob.data.ndim) + list(blob.data.shape)
+            old.blobs.add(num=shape[0], channels=shape[1], height=shape[2], width=shape[3], data=blob.data.ravel())
+    (tmp_path / "v1.caffemodel").write_bytes(stored.SerializeToString())
+    files = ["-o", "deploy.prototxt", "--weights", weights, "--output-weights", "deploy.caffemodel"]
+    assert command("deploy", "old.prototxt", *files) == 0
+    deployed = caffe.Net("deploy.prototxt", caffe.TEST, weights="deploy.caffemodel")
+    assert [layer.type for layer in deployed.layers] == ["Input", "Convolution", "InnerProduct", "Softmax"]
+    for name, blobs in trained_net.params.items():
+        for blob, own in zip(blobs, deployed.params[name]):
+            assert (blob.data == own.data).all() and blob.data.any() == own.data.any()
