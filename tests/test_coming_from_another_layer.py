@@ -202,20 +202,27 @@ def test_custom_softmax_loss_with_real_labels_has_a_gradient_that_is_none():
 
 def test_rows_without_a_label_are_no_nan():
     """The published formula divides by their number of labels."""
-    (old, _), (new, gradient) = results(
-        python("CustomSoftmaxLoss", "scores label"), "MultiLabelSoftmaxLoss", {"label": BINARY * (INDEX != 4)[:, None]}
-    )
+    label = BINARY * (INDEX != 4)[:, None]
+    with np.errstate(invalid="ignore"):
+        (old, _), (new, gradient) = results(
+            python("CustomSoftmaxLoss", "scores label"), "MultiLabelSoftmaxLoss", {"label": label}
+        )
     assert np.isnan(old) and np.isfinite(new) and np.isfinite(gradient).all()
 
 
-def euclidean_and_ours(label):
-    text = layer("loss", "EuclideanLoss", "scores label", "loss")
-    return results(text, "SigmoidCrossEntropyLoss", {"label": label})
+def test_scores_at_which_a_probability_rounds_to_0_or_1():
+    """The published focal loss takes the logarithm of that probability."""
+    text = python("FocalLoss", "scores label", "{'focusing_parameter': 3}")
+    with np.errstate(all="ignore"):
+        (old, _), (new, gradient) = results(text, "SigmoidFocalLoss", {"label": BINARY, "data": 1000 * DATA})
+    assert not np.isfinite(old)
+    assert np.isfinite(new) and np.isfinite(gradient).all()
 
 
 def test_euclidean_loss_pulls_scores_to_the_labels():
     """Its gradient is (s - y) / N: above 1, a positive's score is pulled down. Ours is below 0 for each positive."""
-    (_, old), (_, new) = euclidean_and_ours(BINARY)
+    text = layer("loss", "EuclideanLoss", "scores label", "loss")
+    (_, old), (_, new) = results(text, "SigmoidCrossEntropyLoss", {"label": BINARY})
     caffe.set_random_seed(0)
     loaded = net(input_layer("data", DATA.shape) + SCORES)
     loaded.blobs["data"].data[...] = DATA
