@@ -11,6 +11,7 @@ import pytest
 import training
 from documents import block_id, blocks, check_command, pictures, shell
 from nets import input_layer, net
+from test_coming_from_another_layer import PASCAL, PASCAL_NET
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=block_id)
@@ -43,6 +44,8 @@ NOT_RUN = {
     ("docs/training.md", "mpirun"): "run below, by test_training_on_four_processes",
     ("docs/training.md", "cat > hosts"): "needs two machines; tests/hosts.py imitates them",
     ("docs/training.md", "caffe-losses train --solver solver.prototxt --gpu"): "needs four GPUs",
+    ("docs/deployment.md", "mnnconvert"): "needs MNN; make converters runs it",
+    ("docs/deployment.md", "python -m caffe2onnx.convert"): "needs caffe2onnx; make converters runs it",
     ("docs/templates.md", "cd hashtags"): "needs 3.5 million images; template, below, checks the names of the files",
 }
 RUN = {}
@@ -189,6 +192,27 @@ def wire_lists(text, folder, request):
     output = shell(text, folder)
     assert "fc8: 10 -> 3 outputs" in output
     assert "test_iter: 1" in output
+
+
+@runs("docs/coming-from-another-layer.md", "caffe-losses wire")
+def wire_the_pascal_example(text, folder, request):
+    pictures(folder)
+    (folder / "train_val.prototxt").write_text(
+        PASCAL.format("TRAIN", "train") + PASCAL.format("TEST", "val") + PASCAL_NET
+    )
+    assert "data: pascal_multilabel_datalayers.PascalMultilabelDataLayerSync -> MultiLabelImageData" in shell(
+        text, folder
+    )
+
+
+@runs("docs/deployment.md", "caffe-losses deploy")
+def deploy_with_weights(text, folder, request):
+    trained(folder, request)
+    shell(text, folder)
+    names = json.loads((folder / "deploy.json").read_text())["classes"]
+    probabilities = net((folder / "deploy.prototxt").read_text()).forward()["prob"]
+    assert probabilities.shape == (1, len(names))
+    assert (folder / "deploy.caffemodel").stat().st_size > 10000
 
 
 @runs("docs/templates.md", "caffe-losses template")
