@@ -2,10 +2,10 @@
 
 from collections import namedtuple
 
-FIELDS = "title channels size resize transform rate num_classes batch iter_size images tests"
 
-
-class Template(namedtuple("Template", FIELDS)):
+class Template(
+    namedtuple("Template", "title channels size resize transform rate num_classes batch iter_size images tests")
+):
     """A net's defaults.
 
     title        its name in the prototxt
