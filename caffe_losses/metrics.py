@@ -22,11 +22,13 @@ miss: 0 in hit@k and precision@k. The figures are those of scikit-learn (average
 f1_score) of the classes that have a positive.
 """
 
+import json
 import re
 from collections import namedtuple
 
 import numpy as np
 
+from . import files
 from . import labels as read
 from .labels import size
 from .losses.options import IGNORE_LABEL, LABEL_FORMAT
@@ -53,6 +55,28 @@ def metric_names(value):
     return list(value)
 
 
+def read_thresholds(path):
+    """{class: probability} of a file that `evaluate --tune-thresholds` wrote. ValueError if it is none."""
+    try:
+        given = json.loads(files.read(path).decode("utf-8"))["thresholds"]
+        wrong = [name for name, p in given.items() if isinstance(p, bool) or not 0 <= p <= 1]
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        if "expected a file" in str(error):
+            raise
+        wrong = None
+    if wrong is None or wrong:
+        of_class = f", of the class {wrong[0]}" if wrong else ""
+        raise ValueError(
+            f'{path}: expected {{"thresholds": {{class: probability}}}}{of_class}; give a file that evaluate '
+            "--tune-thresholds wrote"
+        )
+    return given
+
+
+def thresholds(value):
+    return list(read_thresholds(value).values()) if isinstance(value, str) else one_or_each("class").convert(value)
+
+
 OPTIONS = (
     Option(
         "metrics",
@@ -65,8 +89,13 @@ OPTIONS = (
     Option(
         "threshold",
         None,
-        nullable(one_or_each("class")),
-        "For F1: a label is predicted if its score is at least this. It has the unit of the scores.",
+        nullable(
+            Domain(
+                "a number, or a list of one a class, or the name of a file of `evaluate --tune-thresholds`", thresholds
+            )
+        ),
+        "For F1: a label is predicted if its score is at least this. It has the unit of the scores; in a file, the "
+        "thresholds are probabilities.",
     ),
     Option(
         "softmax",

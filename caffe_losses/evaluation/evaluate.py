@@ -12,6 +12,7 @@ from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
 from .decision import decision
 from .report import Report
+from .thresholds import read
 from .views import batches_of_views
 
 Size = namedtuple("Size", "batches images")  # batches to run, and how many of their images count
@@ -20,7 +21,7 @@ Count = namedtuple("Count", "images reason")  # images in the test set; if that 
 
 def evaluate(
     model, caffemodel, *, iterations=None, images=None, scores=None, labels=None, classes=None, metrics=None,
-    top_k=None, threshold=None, views=None
+    top_k=None, threshold=None, thresholds=None, views=None
 ):  # fmt: skip
     """Run the TEST phase of a net over its test set, once.
 
@@ -36,6 +37,7 @@ def evaluate(
         top_k: for precision, recall and F1, an image is given its k best labels.
         threshold: for the same, it is given those of at least this probability or, with `scores`, score; and always
             its best. If both are None, 0.5 for a sigmoid's and the 5 best for others.
+        thresholds: a file with a probability for each class, as `thresholds.text` makes it, instead of threshold.
         views: of each image, as the function `views` gives them: their probabilities are averaged; or None.
 
     Images are compared by the scores that a Softmax or Sigmoid layer makes probabilities of, or their logarithm: in
@@ -49,15 +51,19 @@ def evaluate(
         OSError: a file cannot be read.
     """
     test = TestSet(prototxt.read(model).net, model, scores, labels)
-    decided = test.decision(threshold, top_k)
+    if threshold is not None and thresholds is not None:
+        raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
+    decided = test.decision(threshold, top_k)  # refused before the work
     net = weights.load(test.net, caffemodel)
     shape = net.blobs[test.scores].data.shape
     if len(shape) < 2:
         raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
     names = class_names(test.image_data, classes, shape[1])
+    if thresholds is not None:
+        decided = test.decision(read(thresholds, names), top_k)
     measured = metrics_of(metrics, shape[1], decided, dict(test.label_options, softmax=test.makes == "Softmax"))
     measure(net, test, measured, test.size(shape[0], iterations, images), views)
-    return Report(measured, names, metrics or measured.metrics, decided)
+    return Report(measured, names, metrics or measured.metrics, decided, test.makes)
 
 
 def metrics_of(names, classes, decided, options):
@@ -133,7 +139,9 @@ class TestSet:
         """What MultiLabelMetrics is told: a threshold is a probability of a softmax, or else a score."""
         decided = decision(self.head and self.head.activation, threshold, top_k)
         if "threshold" in decided and self.makes == "Sigmoid":
-            decided["threshold"] = score_of(decided["threshold"])
+            threshold = decided["threshold"]
+            each = isinstance(threshold, list)
+            decided["threshold"] = list(map(score_of, threshold)) if each else score_of(threshold)
         return decided
 
     def size(self, batch, iterations=None, images=None):
