@@ -100,7 +100,7 @@ def anchors(page):
 
 
 FLAGS = {"caffe": ("--solver", "--snapshot", "--weights")}
-SHELL = "cd", "cat", "apt-get", "docker", "mpirun", "mnnconvert"  # what is not ours, and has no options to check
+SHELL = "cd", "source", "cat", "apt-get", "docker", "mpirun", "mnnconvert"  # not ours, and without options to check
 CONVERTER = "caffe2onnx.convert"  # a module that is not ours, either
 
 

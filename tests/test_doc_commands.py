@@ -1,10 +1,12 @@
 """The commands that README, CONTRIBUTING and docs/ show: their options exist, and those that can run do."""
 
+import functools
 import json
 import re
 import shutil
 
 import documents
+import layouts
 import pytest
 import training
 from documents import block_id, blocks, check_command, pictures, shell
@@ -44,6 +46,7 @@ NOT_RUN = {
     ("docs/training.md", "caffe-losses train --solver solver.prototxt --gpu"): "needs four GPUs",
     ("docs/deployment.md", "mnnconvert"): "needs MNN; make converters runs it",
     ("docs/deployment.md", "python -m caffe2onnx.convert"): "needs caffe2onnx; make converters runs it",
+    ("docs/training.md", "caffe-losses train net\n"): "a line of the README's walk, which is run",
     ("docs/templates.md", "cd hashtags"): "needs 3.5 million images; template, below, checks the names of the files",
 }
 RUN = {}
@@ -83,10 +86,15 @@ def walk(tmp_path_factory):
     (block,) = [block for block in blocks("sh", "README.md") if "caffe-losses split" in block.text]
     folder = tmp_path_factory.mktemp("walk")
     pictures(folder, split=False)
-    return folder, shell(block.text.replace("mobilenet", "lenet"), folder)
+    here = {"~/caffe_losses": str(documents.ROOT), "mobilenet": "lenet"}
+    text = functools.reduce(lambda text, word: text.replace(word, here[word]), here, block.text)
+    first = shell(text, folder)
+    again = shell(text, folder)
+    assert "net is trained: net/best.caffemodel" in again
+    return folder, first
 
 
-@runs("README.md", "caffe-losses split")
+@runs("README.md", "source ~/caffe_losses")
 def from_a_folder_of_pictures_to_a_measured_net(text, folder, request):
     folder, output = request.getfixturevalue("walk")
     assert "lists/train.csv: 36 images" in output
@@ -98,8 +106,7 @@ def from_a_folder_of_pictures_to_a_measured_net(text, folder, request):
 def trained(folder, request):
     """Fills a folder with what the commands on a trained net take."""
     walked, _ = request.getfixturevalue("walk")
-    weights = max((walked / "net").glob("*.caffemodel"), key=lambda path: path.stat().st_mtime)
-    shutil.copy(str(weights), str(folder / "net.caffemodel"))
+    shutil.copy(str(walked / "net" / "best.caffemodel"), str(folder / "net.caffemodel"))
     for name in ("train_val.prototxt", "train.log"):
         shutil.copy(str(walked / "net" / name), str(folder))
     shutil.copytree(str(walked / "beach"), str(folder / "beach"))
@@ -129,6 +136,13 @@ def plot(text, folder, request):
 def split(text, folder, request):
     pictures(folder, split=False)
     assert "lists/train.csv: 36 images" in shell(text, folder)
+
+
+@runs("docs/data.md", "caffe-losses import")
+def imports(text, folder, request):
+    layouts.write(folder)
+    assert "coco/classes.txt: 3 classes, kept" in shell(text, folder)
+    assert all((folder / name / "test.csv").read_text().count("\n") == 2 for name in ("coco", "voc", "celeba"))
 
 
 @runs("docs/data.md", "caffe-losses resample")

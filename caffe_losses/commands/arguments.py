@@ -78,14 +78,14 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths, net=None):
+def outputs(options, paths, net=None, texts=()):
     """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
     written = "output", "output_weights", "json", "png"
     values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     inputs = [word for word in words if isinstance(word, str)]
     inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
-    return Outputs(paths, inputs=inputs, force=options.force)
+    return Outputs(paths, inputs=inputs, force=options.force, texts=texts)
 
 
 # Arguments of the commands that rewrite a net

@@ -1,6 +1,7 @@
 """Images with several labels, from a list to batches.
 
 lists.py      reads and writes lists of images with their labels
+imports/      lists of known layouts: COCO, VOC, tables of attributes
 findings.py   what is odd about a list and its images
 split.py      a part to train with and one to test with
 order.py      which image comes when

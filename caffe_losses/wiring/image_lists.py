@@ -100,7 +100,10 @@ def options_of(wiring, partner, partners, image_lists):
             raise ValueError(
                 f"layer {partner.name} ({kind(partner)}) does not tell how large its images are; give --resize H,W"
             )
-        wiring.tell(partner, "images keep the size of their files; give --resize H,W if they are not all large enough")
+        if "crop_scale" not in options:
+            wiring.tell(
+                partner, "images keep the size of their files; give --resize H,W if they are not all large enough"
+            )
     if "label_format" in wiring.options:
         options["label_format"] = wiring.options["label_format"]
     return options
