@@ -32,7 +32,7 @@ from . import files
 from . import labels as read
 from .labels import size
 from .losses.options import IGNORE_LABEL, LABEL_FORMAT
-from .options import FLAG, Domain, Option, at_least, checked, nullable, one_or_each
+from .options import FLAG, Domain, Option, at_least, checked, distinct, nullable, one_or_each
 from .predict import predict_labels
 
 NAMES = "mAP, hit@k, precision@k (k: a whole number >= 1), ranking_loss, micro_f1, macro_f1"
@@ -56,20 +56,16 @@ def metric_names(value):
 
 
 def read_thresholds(path):
-    """{class: probability} of a file that `evaluate --tune-thresholds` wrote. ValueError if it is none."""
+    """{class: probability} of a JSON file such as {"sea": 0.35, "dog": 0.5}. ValueError if it is none."""
     try:
-        given = json.loads(files.read(path).decode("utf-8"))["thresholds"]
-        wrong = [name for name, p in given.items() if isinstance(p, bool) or not 0 <= p <= 1]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        if "expected a file" in str(error):
-            raise
-        wrong = None
-    if wrong is None or wrong:
-        of_class = f", of the class {wrong[0]}" if wrong else ""
-        raise ValueError(
-            f'{path}: expected {{"thresholds": {{class: probability}}}}{of_class}; give a file that evaluate '
-            "--tune-thresholds wrote"
-        )
+        given = json.loads(files.read(path).decode("utf-8"), object_pairs_hook=distinct)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        given = None
+    if not isinstance(given, dict):
+        raise ValueError(f'{path} is no file of thresholds; expected JSON such as {{"sea": 0.35, "dog": 0.5}}')
+    for name, p in given.items():
+        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise ValueError(f"{path}: expected a probability for {name}, got {json.dumps(p)}; give a number in [0, 1]")
     return given
 
 

@@ -112,7 +112,24 @@ def test_weights_lie_where_the_json_says(tmp_path, monkeypatch):
     )
 
 
+def test_thresholds_go_into_the_json(tmp_path, monkeypatch, capsys):
+    """In the order of the classes; the program of the page gives tags by them."""
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    (tmp_path / "thresholds.json").write_text('{"sun": 0.25, "sea": 0.75, "dog": 0.5}')
+    assert command("deploy", "net.prototxt", "-o", "deploy.prototxt", "--thresholds", "thresholds.json") == 0
+    assert "left out" not in capsys.readouterr().out
+    spec = json.loads((tmp_path / "deploy.json").read_text())
+    assert spec["thresholds"] == [0.75, 0.5, 0.25]
+    program = {}
+    exec(blocks("python", "docs/deployment.md")[0].text, program)
+    assert [name for name, _ in program["tags"](spec, np.array([0.74, 0.5, 0.3]))] == ["sea", "dog", "sun"]
+    assert [name for name, _ in program["tags"](spec, np.array([0.7, 0.72, 0.2]))] == ["dog"]
+
+
 @pytest.mark.parametrize("words, reason", [
+    (["--thresholds", "four.txt"], "four.txt is no file of thresholds"),
     (["--weights", "trained.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
     (["--output-weights", "w.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
     (["--classes", "four.txt"], "four.txt has 4 names, and the net has 3 classes; give one name a class"),

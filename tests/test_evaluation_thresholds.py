@@ -1,7 +1,6 @@
 """Thresholds: as good as any, by trying all; their file; evaluate, predict and the layer with it."""
 
 import itertools
-import json
 
 import numpy as np
 import pytest
@@ -78,26 +77,31 @@ def test_a_file_is_read_as_it_is_written(tmp_path):
     path = str(tmp_path / "thresholds.json")
     names, values = ["dog", 'a "b"', "ß"], [0.25, 1e-7, 0.999999999]
     with open(path, "w", encoding="utf-8") as file:
-        file.write(thresholds.text(values, names, "micro_f1"))
+        file.write(thresholds.text(values, names))
     assert thresholds.read(path, names) == values
     assert thresholds.read(path, names[::-1]) == values[::-1]
-    with open(path, encoding="utf-8") as file:
-        assert json.load(file)["objective"] == "micro_f1"
     assert MultiLabelMetrics(metrics=["micro_f1"], threshold=path).threshold == values
 
 
-@pytest.mark.parametrize("content, names, text", [
-    ("{}", ["a"], 'expected {"thresholds": {class: probability}}; give a file that evaluate --tune-thresholds wrote'),
-    ("[1]", ["a"], 'expected {"thresholds"'),
-    ("a", ["a"], 'expected {"thresholds"'),
-    ('{"thresholds": {"a": 2}}', ["a"], 'expected {"thresholds": {class: probability}}, of the class a; give'),
-    ('{"thresholds": {"a": "x"}}', ["a"], 'expected {"thresholds"'),
-    ('{"thresholds": {"a": 0.5}}', ["a", "b"], "expected a threshold for the class b, got none"),
-    ('{"thresholds": {"a": 0.5, "b": 0.5}}', ["a"], "expected thresholds for 1 classes, got one for b, too; take it out"),
+def test_thresholds_are_in_the_order_of_the_classes(tmp_path):
+    (tmp_path / "t.json").write_text('{"sunset": 0, "sea": 0.35, "été": 1}', encoding="utf-8")
+    assert thresholds.read(str(tmp_path / "t.json"), ["sea", "été", "sunset"]) == [0.35, 1, 0]
+
+
+@pytest.mark.parametrize("text, reason", [
+    ("sea 0.35", r't.json is no file of thresholds; expected JSON such as {"sea": 0.35, "dog": 0.5}'),
+    ('{"sea": 0.35, "dog": 0.5, "sea": 0.5}', "t.json names ['sea (twice)'], which are no classes"),
+    ("[0.35, 0.5]", "t.json is no file of thresholds"),
+    ('{"sea": 0.35}', "t.json has none for ['dog']; give one threshold for each of the 2 classes"),
+    ('{"sea": 0.35, "dog": 0.5, "cat": 0.5}', "t.json names ['cat'], which are no classes"),
+    ('{"sea": 0.35, "dog": 1.5}', "t.json: expected a probability for dog, got 1.5"),
+    ('{"sea": 0.35, "dog": NaN}', "t.json: expected a probability for dog, got NaN"),
+    ('{"sea": 0.35, "dog": true}', "t.json: expected a probability for dog, got true"),
+    ('{"sea": 0.35, "dog": "0.5"}', 't.json: expected a probability for dog, got "0.5"'),
 ])  # fmt: skip
-def test_other_files_are_refused(tmp_path, content, names, text):
-    (tmp_path / "t.json").write_text(content)
-    with pytest.raises(ValueError, match="^" + str(tmp_path)) as error:
-        thresholds.read(str(tmp_path / "t.json"), names)
-    assert text in str(error.value)
-    assert len(str(error.value).splitlines()) == 1
+def test_what_is_refused(tmp_path, monkeypatch, text, reason):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.json").write_text(text)
+    with pytest.raises(ValueError) as refusal:
+        thresholds.read("t.json", ["sea", "dog"])
+    assert str(refusal.value).startswith(reason)

@@ -80,7 +80,7 @@ class Report:
                              "leave out --scores")  # fmt: skip
         found = tune(self.metrics, objective)
         values = [UNKNOWN if score is None else probability_of(score, self.makes) for score in found]
-        return text(values, self.names, objective), [n for n, score in zip(self.names, found) if score is None]
+        return text(values, self.names), [n for n, score in zip(self.names, found) if score is None]
 
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""

@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from ..metrics import Rows, f1, read_thresholds
+from ..options import shortened
 
 OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
 UNKNOWN = 0.5  # of a class without a positive image
@@ -16,23 +17,21 @@ PASSES = 20
 
 
 def read(path, names):
-    """The probabilities in a file, in the order of the classes. ValueError if it has others than these classes."""
+    """The probabilities in a file, a list in the order of the classes.
+
+    ValueError for what is no such file, and for one that has others than these classes. OSError if it cannot be read.
+    """
     given = read_thresholds(path)
-    for name in names:
-        if name not in given:
-            raise ValueError(f"{path}: expected a threshold for the class {name}, got none; tune it for these classes")
-    if len(given) != len(names):
-        others = sorted(set(given) - set(names))
-        raise ValueError(
-            f"{path}: expected thresholds for {len(names)} classes, got one for {others[0]}, too; take it out"
-        )
-    return [given[name] for name in names]
+    absent, unknown = [name for name in names if name not in given], [name for name in given if name not in names]
+    if absent or unknown:
+        told = f"has none for {shortened(absent)}" if absent else f"names {shortened(unknown)}, which are no classes"
+        raise ValueError(f"{path} {told}; give one threshold for each of the {len(names)} classes")
+    return [float(given[name]) for name in names]
 
 
-def text(thresholds, names, objective):
+def text(thresholds, names):
     """The text of a file, a class a line."""
-    lines = [f"    {json.dumps(name, ensure_ascii=False)}: {p!r}" for name, p in zip(names, thresholds)]
-    return f'{{"objective": "{objective}",\n  "thresholds": {{\n' + ",\n".join(lines) + "}}\n"
+    return json.dumps(dict(zip(names, thresholds)), ensure_ascii=False, indent=1) + "\n"
 
 
 def probability_of(score, makes):
