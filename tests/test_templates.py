@@ -366,3 +366,10 @@ def test_wrong_arguments_are_refused(wrong, message, tmp_path):
 def test_importing_does_not_import_caffe():
     code = "import sys, caffe_losses.templates, caffe_losses.wiring; print({'caffe', 'google'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"set()"]
+
+
+def test_images_that_are_too_small_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^check: Caffe does not load the TRAIN phase: "):
+        command("template", "caffenet", "--loss", "softmax", "--size", "32", "-o", tmp_path / "net")
+    assert not (tmp_path / "net").exists()
+    assert command("template", "googlenet", "--loss", "softmax", "--size", "96", "-o", tmp_path / "net") == 0

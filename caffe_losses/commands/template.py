@@ -96,9 +96,9 @@ def run(options):
     warmup = os.path.join(options.output, "warmup_solver.prototxt")
     if warmup not in paths and os.path.exists(warmup):
         raise ValueError(f"{warmup} is there, and this template has no warm-up; remove it, or give another folder")
-    outputs(options, paths, texts=files.values()).write(files.values())
-    print("\n".join(paths))
-    print("\n".join(summary(options.output)))
+    output, lines = outputs(options, paths, texts=files.values()), summary(files)
+    output.write(files.values())
+    print("\n".join([*paths, *lines]))
     keep = f" --keep {options.snapshot_keep}" if options.snapshot_keep else ""
     print(f"train it with: caffe-losses train {options.output}{keep}")
     return 0
