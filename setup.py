@@ -29,7 +29,7 @@ numpy = "numpy>=1.13" + (f",<{int(major.group(1)) + 1}" if major else "")
 extras = {
     "gradcheck": ["protobuf>=3.20"],
     "data": ["opencv-python-headless"],
-    "evaluation": ["h5py", "lmdb", "matplotlib", "tqdm"],
+    "evaluation": ["h5py", "lmdb", "matplotlib", "scikit-learn", "tqdm"],
     "mpi": ["mpi4py"],
     "tests": [
         "h5py",

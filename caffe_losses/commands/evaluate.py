@@ -24,7 +24,8 @@ def add_parser(commands):
         "--metrics",
         metavar="NAME",
         nargs="+",
-        help="mAP, hit@K, precision@K, ranking_loss, micro_f1, macro_f1 (all, with K of 1 and 5)",
+        help="names of docs/metrics-and-evaluation.md, such as mAP hit@1 CF1 OF1 CF1@3 LRAP, or all; without it, mAP "
+        "with its interval, CF1, OF1, hit@1, hit@5, precision@5, ranking_loss, micro_f1, macro_f1",
     )
     parser.add_argument(
         "--top-k",

@@ -4,12 +4,13 @@ import math
 from collections import namedtuple
 
 from .. import extras
-from ..metrics import MultiLabelMetrics
+from ..metrics import PAPERS, MultiLabelMetrics
 from ..net import prototxt, weights
 from ..net.heads import label_options, main_head, view_for_testing
 from ..net.kinds import kind
 from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
+from . import field
 from .decision import decision
 from .report import Report
 from .thresholds import read
@@ -33,7 +34,7 @@ def evaluate(
         scores: a blob to measure; None: that of the loss with the largest loss_weight.
         labels: the blob with the labels; None: that loss's.
         classes: a file with one class name a line; None: the data layer's, or numbers.
-        metrics: names for MultiLabelMetrics; None: all, with k of 1 and 5.
+        metrics: names for MultiLabelMetrics, and of field.METRICS; ["all"]: each; None: those of a paper's table.
         top_k: for precision, recall and F1, an image is given its k best labels.
         threshold: for the same, it is given those of at least this probability or, with `scores`, score; and always
             its best. If both are None, 0.5 for a sigmoid's and the 5 best for others.
@@ -61,15 +62,28 @@ def evaluate(
     names = class_names(test.image_data, classes, shape[1])
     if thresholds is not None:
         decided = test.decision(read(thresholds, names), top_k)
-    measured = metrics_of(metrics, shape[1], decided, dict(test.label_options, softmax=test.makes == "Softmax"))
+    wanted = metric_names(metrics, shape[1])
+    measured = metrics_of(wanted, decided, dict(test.label_options, softmax=test.makes == "Softmax"))
     measure(net, test, measured, test.size(shape[0], iterations, images), views)
-    return Report(measured, names, metrics or measured.metrics, decided, test.makes)
+    return Report(measured, names, wanted, decided, test.makes)
 
 
-def metrics_of(names, classes, decided, options):
-    """MultiLabelMetrics of these names, or of all, and of those that the report needs."""
+def metric_names(names, classes):
+    """What the user asks for, or what is told without that."""
     cuts = [f"{name}@{k}" for name, k in (("hit", 1), ("hit", 5), ("precision", 5)) if k <= classes]
-    names = list(names or ["mAP", *cuts, "ranking_loss", "micro_f1", "macro_f1"])
+    usual = ["mAP", "mAP_interval", "CF1", "OF1", *cuts, "ranking_loss", "micro_f1", "macro_f1"]
+    if names != ["all"]:
+        return list(names or usual)
+    others = ["mAP_voc2007", *PAPERS, *(f"{name}@3" for name in PAPERS if classes >= 3)]
+    others += ["subset_accuracy", "hamming_loss", *field.METRICS]
+    return usual + [name for name in others if name not in usual]
+
+
+def metrics_of(names, decided, options):
+    """MultiLabelMetrics of these names, and of those that the report needs."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"--metrics: expected each name once, got {' '.join(names)}")
+    names = [name for name in names if name not in field.METRICS]
     names += [name for name in ("mAP", "micro_f1") if name not in names]
     return MultiLabelMetrics(metrics=names, **decided, **options)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import f1
-from . import curves
+from . import curves, field
 from .thresholds import UNKNOWN, probability_of, text, tune
 
 MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed
@@ -24,7 +24,7 @@ class Report:
     def __init__(self, metrics, names, overall, decision, makes=None):
         self.makes = makes
         self.metrics, self.names, self.decision, self.images = metrics, names, decision, metrics.images
-        self.overall = {name: float(metrics.value(name)) for name in overall}
+        self.overall = {name: value(metrics, name) for name in overall}
         self.frequencies = metrics.positives
         by_class = {
             "AP": metrics.average_precisions(),
@@ -52,7 +52,7 @@ class Report:
         rules = " and ".join(rule(name, value, unit) for name, value in self.decision.items())
         lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {rules}, always the best"]
         width = max(map(len, self.overall))
-        return lines + [f"{name:{width}}  {value:.4f}" for name, value in self.overall.items()]
+        return lines + [f"{name:{width}}  {text(figure)}" for name, figure in self.overall.items()]
 
     def row(self, c):
         figures = [column[c] for column in self.by_class.values()]
@@ -85,6 +85,20 @@ class Report:
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""
         curves.draw(path, self.metrics, self.names, f"{title}: {self.images} images, {len(self.names)} classes")
+
+
+def value(metrics, name):
+    """A number, or [low, high] of an interval."""
+    if name == "mAP_interval":
+        return field.METRICS[name](metrics)
+    return float(field.METRICS[name](metrics) if name in field.METRICS else metrics.value(name))
+
+
+def text(figure):
+    if isinstance(figure, float):
+        return f"{figure:.4f}"
+    low, high = figure
+    return f"{low:.4f} to {high:.4f}  ({field.LEVEL:.0%} of {field.DRAWS} draws of the images, seed {field.SEED})"
 
 
 def rule(name, value, unit):
