@@ -5,7 +5,7 @@ from importlib import import_module
 
 from ..evaluation import PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
-from .arguments import add_force, add_trained_net, outputs, positive
+from .arguments import add_force, add_gpu, add_trained_net, outputs, positive, use_gpu
 
 
 def add_parser(commands):
@@ -41,6 +41,7 @@ def add_parser(commands):
     )
     parser.add_argument("--json", metavar="OUT", help="write all figures of all classes")
     parser.add_argument("--png", metavar="OUT", help="draw precision and recall, and average precision by frequency")
+    add_gpu(parser)
     add_force(parser)
     parser.set_defaults(run=run)
 
@@ -50,6 +51,7 @@ def run(options):
         import_module("matplotlib")  # if it is missing, that is told before the work
     prototxt.quiet()
     output = outputs(options, filter(None, [options.json, options.png]), prototxt.read(options.model).net)
+    use_gpu(options)
     report = evaluate(
         options.model,
         options.weights,

@@ -5,7 +5,7 @@ import sys
 
 from ..evaluation import PROBABILITY, TOP_K, Predictor
 from ..net import prototxt
-from .arguments import add_trained_net, positive, size
+from .arguments import add_gpu, add_trained_net, positive, size, use_gpu
 
 
 def add_parser(commands):
@@ -30,12 +30,14 @@ def add_parser(commands):
     parser.add_argument(
         "--resize", metavar="H,W", type=size, help="first, as convert_imageset did it for an LMDB; the net then crops"
     )
+    add_gpu(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a line a picture")
     parser.set_defaults(run=run)
 
 
 def run(options):
     prototxt.quiet()
+    use_gpu(options)
     predictor = Predictor(options.model, options.weights, classes=options.classes, resize=options.resize)
     code = 0
     for prediction in predictor.predict(options.images):
