@@ -100,7 +100,7 @@ def anchors(page):
 
 
 FLAGS = {"caffe": ("--solver", "--snapshot", "--weights")}
-SHELL = "cd", "cat", "apt-get", "docker", "mpirun"  # what is not ours, and has no options to check
+SHELL = "cd", "cat", "apt-get", "docker", "mpirun", "tar"  # what is not ours, and has no options to check
 
 
 @functools.lru_cache(maxsize=None)
@@ -112,6 +112,8 @@ def check_command(words):
     """That the command and the options that it is given exist."""
     if words[0] == "mpirun" and "caffe-losses" in words:
         words = words[words.index("caffe-losses") :]
+    while "=" in words[0]:  # of the environment
+        words = words[1:]
     name, *rest = words
     given = {word.split("=")[0] for word in rest if word.startswith("--")}
     if name == "make":
