@@ -25,9 +25,9 @@ from nets import input_layer, loss_layer
 ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "examples" / "yeast"), str(ROOT / "benchmarks")]
 ITERATIONS = 300
-# Sums in another order round otherwise. With --cpu, the products of another processor move the weights of Yeast by 3e-7
-# of the largest in 300 iterations, and no loss in the 6 digits that Caffe prints. A GPU also has other exp and log, and
-# a ReLU or a maximum near a tie may turn to its other side, which weighs more. The loss itself falls by 30 % meanwhile.
+# Sums in another order round otherwise. With --cpu, the products of another processor move the weights by up to 1e-5
+# of the largest in 300 iterations (Yeast 3e-7, LeNet 1e-5), and no loss in the 6 digits that Caffe prints. A GPU also has other exp and log, and
+# a ReLU or a maximum near a tie may turn to its other side, which weighs more.
 TOLERANCE = 1e-3
 
 Row = namedtuple("Row", "check result figure")  # result: right or WRONG
