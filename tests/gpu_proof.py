@@ -26,8 +26,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path += [str(ROOT / "examples" / "yeast"), str(ROOT / "benchmarks")]
 ITERATIONS = 300
 # Sums in another order round otherwise. With --cpu, the products of another processor move the weights by up to 1e-5
-# of the largest in 300 iterations (Yeast 3e-7, LeNet 1e-5), and no loss in the 6 digits that Caffe prints. A GPU also has other exp and log, and
-# a ReLU or a maximum near a tie may turn to its other side, which weighs more.
+# of the largest in 300 iterations (Yeast 3e-7, LeNet 1e-5), and no loss in the 6 digits that Caffe prints. A GPU also
+# has other exp and log, and a ReLU or a maximum near a tie may turn to its other side, which weighs more.
 TOLERANCE = 1e-3
 
 Row = namedtuple("Row", "check result figure")  # result: right or WRONG
@@ -277,7 +277,6 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cpu", action="store_true", help="the same checks without a GPU")
     options = parser.parse_args()
-    os.environ.setdefault("GLOG_minloglevel", "2")
     if not options.cpu:
         from caffe_losses.parallel import devices
 
