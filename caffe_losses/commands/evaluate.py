@@ -6,7 +6,15 @@ from importlib import import_module
 from ..evaluation import OBJECTIVES, PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
 from .arguments import (
-    add_force, add_gpu, add_trained_net, add_views, input_file, outputs, positive, use_gpu, views_of
+    add_force,
+    add_gpu,
+    add_trained_net,
+    add_views,
+    input_file,
+    outputs,
+    positive,
+    use_gpu,
+    views_of,
 )  # fmt: skip
 
 
