@@ -1,5 +1,6 @@
 """Trains a folder that `caffe-losses template` wrote: warm-up, training and tests in one go, and the best weights."""
 
+import glob
 import os
 import re
 import shutil
@@ -7,8 +8,8 @@ import signal
 import subprocess
 import sys
 
+from . import files
 from .evaluation import read_log
-from .files import Outputs
 from .net import prototxt
 from .net.kinds import is_ours
 from .parallel import comm
@@ -34,20 +35,28 @@ def train(folder, *, keep=None, force=False, weights=None, words=()):
         The exit code of `caffe-losses train`.
 
     Raises:
-        ValueError: the folder has no solver, or other files where log and weights are to go.
+        ValueError: the folder has no solver, or one that leaves no .caffemodel at its end; a longer training was there;
+            or other files are where log and weights are to go.
         OSError: a file cannot be read or written.
     """
     path = os.path.join(folder, SOLVER)
     if not os.path.exists(path):
         raise ValueError(f"{path} is not there; give a folder that caffe-losses template wrote")
     solver = prototxt.read_solver(path)
+    check(path, solver)
     last = None if force else last_snapshot(folder, solver)
     log, best, metric = os.path.join(folder, LOG), os.path.join(folder, BEST), metric_of(folder, solver)
+    if last and last > solver.max_iter:
+        raise ValueError(
+            f"{path} ends at iteration {solver.max_iter}, and {folder} has a training up to {last}; give another "
+            "folder, or --force to train anew"
+        )
     if last == solver.max_iter and os.path.exists(best):
         print(f"{folder} is trained: {best}; --force trains it anew")
         return 0
     if comm.launched_rank() == 0:
-        Outputs([log, best], force=force or last is not None)
+        others = sorted(glob.glob(glob.escape(os.path.join(folder, prefix_of(solver))) + "_iter_*"))
+        files.Outputs([log, best, *others], force=force or last is not None)
     arguments = ["--keep", str(keep or (2 if metric else 1))]
     arguments += ["--best", metric] if metric and keep != 1 else []
     arguments += [*warmup(folder), *words]
@@ -65,12 +74,29 @@ def prefix_of(solver):
     return final_prefix(solver, SOLVER)
 
 
+def check(path, solver):
+    """ValueError for a solver that leaves no .caffemodel at its end."""
+    if solver.snapshot_format == solver.HDF5 or not solver.snapshot_after_train:
+        raise ValueError(f"{path}: expected snapshot_format BINARYPROTO and snapshot_after_train true; correct it")
+
+
+def snapshots(folder, solver):
+    """The iterations of the snapshots that train.log tells of and that are there. Those of other trainings are not."""
+    path = os.path.join(folder, LOG)
+    if not os.path.exists(path):
+        return []
+    text = files.read(path).decode("utf-8", "replace")
+    iterations = re.findall(rf"Snapshot {re.escape(prefix_of(solver))}_iter_(\d+)\.solverstate$", text, re.MULTILINE)
+    return [k for k in map(int, iterations) if os.path.exists(model(folder, solver, k))]
+
+
 def last_snapshot(folder, solver):
     """The iteration of the last snapshot; None if there is none."""
-    root, name = os.path.split(os.path.join(folder, prefix_of(solver)))
-    pattern = re.compile(re.escape(name) + r"_iter_(\d+)\.solverstate")
-    found = [pattern.fullmatch(file) for file in os.listdir(root)]
-    return max((int(match.group(1)) for match in found if match), default=None)
+    return max(snapshots(folder, solver), default=None)
+
+
+def model(folder, solver, iteration):
+    return os.path.join(folder, f"{prefix_of(solver)}_iter_{iteration}.caffemodel")
 
 
 def metric_of(folder, solver):
@@ -122,11 +148,9 @@ def pass_on_signals(process):
 
 def publish_best(folder, solver, metric, best):
     """Copy the best weights, and say which they are."""
-    files = {k: os.path.join(folder, f"{prefix_of(solver)}_iter_{k}.caffemodel") for k in range(solver.max_iter + 1)}
     values = read_log(os.path.join(folder, LOG)).test.get(metric, {}) if metric else {}
-    there = [k for k in {*values, solver.max_iter} if os.path.exists(files[k])]
-    chosen = max(there, key=lambda k: (values.get(k, -1), k))
-    with open(files[chosen], "rb") as source:
-        Outputs([best], force=True).write([lambda file: shutil.copyfileobj(source, file)])
+    chosen = max(snapshots(folder, solver), key=lambda k: (values.get(k, -1), k))
+    with open(model(folder, solver, chosen), "rb") as source:
+        files.Outputs([best], force=True).write([lambda file: shutil.copyfileobj(source, file)])
     told = f", {metric} {values[chosen]:.4g}" if chosen in values else ""
     print(f"{best}: iteration {chosen} of {solver.max_iter}{told}")

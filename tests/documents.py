@@ -26,6 +26,7 @@ ENVIRONMENT = {
     "PATH": os.path.dirname(CAFFE) + os.pathsep + os.environ["PATH"],
     "GLOG_minloglevel": "0",
     "OMPI_MCA_rmaps_base_oversubscribe": "1",
+    "PRTE_MCA_rmaps_default_mapping_policy": ":oversubscribe",  # the same in Open MPI 5
     "OMPI_MCA_hwloc_base_binding_policy": "none",
 }
 

@@ -124,6 +124,29 @@ def test_a_signal_to_the_command_reaches_the_training(folder, tmp_path):
     assert recipe.last_snapshot(str(folder), solver(folder)) >= 20
 
 
+def test_a_longer_training_that_was_there(folder, tmp_path):
+    template(tmp_path, "--epochs", "8", "--force")
+    assert run("net", folder=folder).returncode == 0
+    template(tmp_path, "--force")
+    refused = run("net", folder=folder)
+    assert refused.returncode == 2
+    assert "net/solver.prototxt ends at iteration 24, and net has a training up to 48; give another" in refused.stderr
+    anew = run("net", "--force", folder=folder)
+    assert anew.returncode == 0, anew.stderr
+    assert (folder / f"{NET}_iter_48.solverstate").exists()  # of the other training
+    again = run("net", folder=folder)
+    assert (again.returncode, again.stdout) == (0, "net is trained: net/best.caffemodel; --force trains it anew\n")
+
+
+@pytest.mark.parametrize("line", ["snapshot_format: HDF5", "snapshot_after_train: false"])
+def test_a_solver_that_leaves_no_weights_is_refused(folder, line):
+    with (folder / "solver.prototxt").open("a") as file:
+        file.write(line + "\n")
+    done = run("net", folder=folder)
+    assert done.returncode == 2
+    assert "expected snapshot_format BINARYPROTO and snapshot_after_train true" in done.stderr
+
+
 def test_on_two_processes(folder):
     done = run("net", folder=folder, ranks=2)
     assert done.returncode == 0, done.stderr
@@ -160,3 +183,12 @@ def test_files_of_the_user_are_not_written_over(folder):
     assert done.returncode == 2
     assert "net/best.caffemodel is there already" in done.stderr
     assert (folder / "best.caffemodel").read_text() == "mine"
+
+
+def test_snapshots_of_another_program_are_not_written_over(folder):
+    path = folder / f"{NET}_iter_6.caffemodel"
+    path.write_text("mine")
+    done = run("net", folder=folder)
+    assert done.returncode == 2
+    assert f"net/{path.name} is there already; give another output, or --force" in done.stderr
+    assert path.read_text() == "mine"

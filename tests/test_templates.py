@@ -258,6 +258,12 @@ def test_a_warm_up_that_is_not_told_fits(epochs, warmup, max_iter):
     assert all(0 < step < max_iter for step in main.stepvalue)
 
 
+@pytest.mark.parametrize("epochs, max_iter, interval", [(3, 705, 235), (0.5, 118, 118), (1.5, 354, 177)])
+def test_the_end_of_a_training_is_tested(epochs, max_iter, interval):
+    main = parsed(templates.template("lenet", "softmax", epochs=epochs)["solver.prototxt"], caffe_pb2.SolverParameter)
+    assert (main.max_iter, main.test_interval, main.snapshot) == (max_iter, interval, interval)
+
+
 def test_no_warm_up():
     files = templates.template("lenet", "softmax", warmup_epochs=0)
     assert sorted(files) == ["deploy.prototxt", "solver.prototxt", "train_val.prototxt"]

@@ -80,7 +80,7 @@ def add_force(parser):
 
 def outputs(options, paths, net=None, texts=()):
     """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
-    written = "output", "output_weights", "json", "png"
+    written = "output", "output_weights", "tune_thresholds", "json", "png"
     values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     inputs = [word for word in words if isinstance(word, str)]

@@ -30,14 +30,19 @@ def add_parser(commands):
 
 
 def add_list(parser):
+    """The arguments that tell of a list, and how to write another."""
+    add_reading(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (0)")
+    add_force(parser)
+
+
+def add_reading(parser):
     """The arguments that tell of a list."""
     parser.add_argument("list", metavar="LIST", type=input_file, help=".txt, .csv or .jsonl list of images with labels")
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the list's own, in order)"
     )
     parser.add_argument("--separator", metavar="S", help="of the labels in a cell; '': each cell is one label")
-    parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (0)")
-    add_force(parser)
 
 
 def read_list(options):

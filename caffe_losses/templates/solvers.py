@@ -39,7 +39,9 @@ def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup
     base_lr = rate * whole_batch / 256 if base_lr is None else base_lr
     start = min(base_lr * 256 / whole_batch, base_lr / 10)
     epoch = math.ceil(images / whole_batch)
-    max_iter = math.ceil(epoch * epochs)
+    tests = math.ceil(epochs)
+    interval = math.ceil(epoch * epochs / tests)  # an epoch; less if there is a part of one, so that the end is tested
+    max_iter = interval * tests
     steps = sorted({max(1, round(max_iter * k / (HALVINGS + 1))) for k in range(1, HALVINGS + 1)} - {max_iter})
     before = steps[0] if steps else max_iter
     usual = 5 * epoch if 5 * epoch < before else before // 2
@@ -78,9 +80,9 @@ lr_policy: "multistep"
 gamma: 0.5
 {"".join(f"stepvalue: {step}{chr(10)}" for step in steps)}max_iter: {max_iter}
 test_iter: {math.ceil(test_images / batch)}
-test_interval: {epoch}
+test_interval: {interval}
 test_initialization: false
-snapshot: {epoch}
+snapshot: {interval}
 """
     if not warmup:
         return Solvers(warmup=None, main="# caffe train --solver solver.prototxt\n" + same + main)
