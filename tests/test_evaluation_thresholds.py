@@ -90,7 +90,7 @@ def test_thresholds_are_in_the_order_of_the_classes(tmp_path):
 
 @pytest.mark.parametrize("text, reason", [
     ("sea 0.35", r't.json is no file of thresholds; expected JSON such as {"sea": 0.35, "dog": 0.5}'),
-    ('{"sea": 0.35, "dog": 0.5, "sea": 0.5}', "t.json names ['sea (twice)'], which are no classes"),
+    ('{"sea": 0.35, "dog": 0.5, "sea": 0.5}', "t.json: expected a probability for sea (twice), got null"),
     ("[0.35, 0.5]", "t.json is no file of thresholds"),
     ('{"sea": 0.35}', "t.json has none for ['dog']; give one threshold for each of the 2 classes"),
     ('{"sea": 0.35, "dog": 0.5, "cat": 0.5}', "t.json names ['cat'], which are no classes"),
