@@ -12,6 +12,7 @@
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make bench-parallel  times training on several ranks, on two hosts too: as root
 # make converters  runs deploy nets in OpenCV, MNN and onnxruntime (which it installs), and compares: half an hour
+# make gpu-proof  on a machine with an NVIDIA GPU: what runs on it, compared with the CPU; builds Caffe for it first
 # make lint       ruff, and the types of what the package offers
 # make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp docker/*.cmake)
@@ -91,6 +92,9 @@ converters: all
 	build/converters/bin/pip install -q --disable-pip-version-check --no-deps -r tests/converters.txt
 	GLOG_minloglevel=2 $(run)python tests/converters.py
 
+gpu-proof:
+	docker/gpu-proof
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -103,4 +107,4 @@ clean:
 	rm -rf build .venv
 
 .PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-images bench-parallel \
-  converters lint docker-check clean
+  converters gpu-proof lint docker-check clean

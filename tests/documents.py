@@ -101,7 +101,8 @@ def anchors(page):
 
 
 FLAGS = {"caffe": ("--solver", "--snapshot", "--weights")}
-SHELL = "cd", "source", "cat", "apt-get", "docker", "mpirun", "mnnconvert"  # not ours, and without options to check
+# not ours, and without options to check
+SHELL = "cd", "source", "cat", "tar", "apt-get", "docker", "mpirun", "mnnconvert"
 CONVERTER = "caffe2onnx.convert"  # a module that is not ours, either
 
 
@@ -114,6 +115,8 @@ def check_command(words):
     """That the command and the options that it is given exist."""
     if words[0] == "mpirun" and "caffe-losses" in words:
         words = words[words.index("caffe-losses") :]
+    while "=" in words[0]:  # of the environment
+        words = words[1:]
     name, *rest = words
     given = {word.split("=")[0] for word in rest if word.startswith("--")}
     if name == "make":

@@ -40,6 +40,8 @@ NOT_RUN = {
     ("docs/caffe-and-docker.md", "docker run --rm --user"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses:"): "needs a container engine; test_docker.py checks it",
     ("docs/caffe-and-docker.md", "docker run --rm --gpus"): "needs a GPU",
+    ("docs/caffe-and-docker.md", "make gpu-proof"): "needs a GPU, or minutes on the CPU",
+    ("docs/caffe-and-docker.md", "docker/gpu-proof pack"): "writes a file of tens of MB, and needs a GPU",
     ("docs/training.md", "apt-get"): "installs packages",
     ("docs/training.md", "mpirun"): "run below, by test_training_on_four_processes",
     ("docs/training.md", "cat > hosts"): "needs two machines; tests/hosts.py imitates them",
@@ -112,7 +114,22 @@ def trained(folder, request):
     shutil.copytree(str(walked / "beach"), str(folder / "beach"))
 
 
-@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate")
+@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model validation")
+def thresholds_of_each_class(text, folder, request):
+    trained(folder, request)
+    shutil.copy(str(folder / "train_val.prototxt"), str(folder / "validation.prototxt"))
+    output = shell(text, folder)
+    assert "thresholds.json: thresholds of the best macro_f1 of these images" in output
+    assert sorted(json.loads((folder / "thresholds.json").read_text())) == ["dog", "sea", "sunset"]
+
+
+@runs("docs/losses.md", "caffe-losses weights")
+def weights_of_classes(text, folder, request):
+    pictures(folder)
+    assert "pos_weight.txt: 3 weights" in shell(text, folder)
+
+
+@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model train_val")
 def evaluate(text, folder, request):
     trained(folder, request)
     assert "mAP" in shell(text, folder)

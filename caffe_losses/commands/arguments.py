@@ -9,6 +9,7 @@ from ..files import Outputs, check_regular
 from ..net import prototxt
 from ..net.sources import named_files
 from ..net.view import NO_STAGES
+from ..parallel import devices
 from ..wiring import check
 
 
@@ -34,6 +35,11 @@ def input_file(text):
 def positive(text):
     """A whole number >= 1."""
     return whole(text, "a number >= 1")
+
+
+def device_number(text):
+    """A whole number >= 0."""
+    return int(text) if text.isdecimal() else refuse("a device number such as 0", text)
 
 
 def size(text):
@@ -69,6 +75,20 @@ def whole(word, expected, text=None):
 
 def refuse(expected, text):
     raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
+
+
+# The argument of the commands that compute on one device
+
+
+def add_gpu(parser):
+    parser.add_argument("--gpu", metavar="N", type=device_number, help="compute on the GPU of this number (the CPU)")
+
+
+def use_gpu(options):
+    """Have Caffe compute on the GPU of --gpu. ValueError if this Caffe, or this machine, has none of that number."""
+    if options.gpu is not None:
+        devices.check_built_for_gpus(f"--gpu {options.gpu}")
+        devices.use(options.gpu)
 
 
 # Arguments of the commands that write files

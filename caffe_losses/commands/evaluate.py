@@ -5,7 +5,17 @@ from importlib import import_module
 
 from ..evaluation import OBJECTIVES, PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
-from .arguments import add_force, add_trained_net, add_views, input_file, outputs, positive, views_of
+from .arguments import (
+    add_force,
+    add_gpu,
+    add_trained_net,
+    add_views,
+    input_file,
+    outputs,
+    positive,
+    use_gpu,
+    views_of,
+)  # fmt: skip
 
 
 def add_parser(commands):
@@ -50,6 +60,7 @@ def add_parser(commands):
     add_views(parser)
     parser.add_argument("--json", metavar="OUT", help="write all figures of all classes")
     parser.add_argument("--png", metavar="OUT", help="draw precision and recall, and average precision by frequency")
+    add_gpu(parser)
     add_force(parser)
     parser.set_defaults(run=run)
 
@@ -63,6 +74,7 @@ def run(options):
     written = filter(None, [options.tune_thresholds, options.json, options.png])
     output = outputs(options, written, prototxt.read(options.model).net)
     chosen = views_of(options)
+    use_gpu(options)
     report = evaluate(
         options.model,
         options.weights,

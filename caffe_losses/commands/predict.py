@@ -5,7 +5,7 @@ import sys
 
 from ..evaluation import PROBABILITY, TOP_K, Predictor, thresholds_of
 from ..net import prototxt
-from .arguments import add_trained_net, add_views, input_file, positive, size, views_of
+from .arguments import add_gpu, add_trained_net, add_views, input_file, positive, size, use_gpu, views_of
 
 
 def add_parser(commands):
@@ -37,6 +37,7 @@ def add_parser(commands):
         "--resize", metavar="H,W", type=size, help="first, as convert_imageset did it for an LMDB; the net then crops"
     )
     add_views(parser)
+    add_gpu(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a line a picture")
     parser.set_defaults(run=run)
 
@@ -45,6 +46,7 @@ def run(options):
     prototxt.quiet()
     if options.thresholds and options.threshold is not None:
         raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
+    use_gpu(options)
     predictor = Predictor(
         options.model, options.weights, classes=options.classes, resize=options.resize, views=views_of(options)
     )

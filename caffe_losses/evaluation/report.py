@@ -3,8 +3,7 @@
 import numpy as np
 
 from ..metrics import f1
-from . import curves, field
-from .thresholds import UNKNOWN, probability_of, text, tune
+from . import curves, field, thresholds
 
 MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed
 COLUMNS = ("class", "images", "AP", "precision", "recall", "F1")
@@ -78,9 +77,11 @@ class Report:
         if self.makes is None:
             raise ValueError("--tune-thresholds: expected scores that a Softmax or Sigmoid makes probabilities of; "
                              "leave out --scores")  # fmt: skip
-        found = tune(self.metrics, objective)
-        values = [UNKNOWN if score is None else probability_of(score, self.makes) for score in found]
-        return text(values, self.names), [n for n, score in zip(self.names, found) if score is None]
+        found = thresholds.tune(self.metrics, objective)
+        values = [
+            thresholds.UNKNOWN if score is None else thresholds.probability_of(score, self.makes) for score in found
+        ]
+        return thresholds.text(values, self.names), [n for n, score in zip(self.names, found) if score is None]
 
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""
