@@ -21,7 +21,7 @@ from caffe_losses.__main__ import main
 from caffe_losses.net import prototxt
 
 CLASSES = 20
-EVERY = [(net, loss) for net in templates.TEMPLATES for loss in templates.LOSSES]
+EVERY = [(net, loss) for net in templates.TEMPLATES for loss in ("softmax", "sigmoid")]  # those in prototxt/
 ONLY_TRAINING = {"Python", "Dropout", "Split", "Data", "HDF5Data"}
 OPTIONS = {"source": "test.csv", "classes": "classes.txt", "batch_size": 2, "crop_size": 16}
 NET = """
@@ -59,7 +59,7 @@ def deploy_with_weights(folder, *words, channels=3):
 def test_the_deployed_net_computes_what_the_test_phase_computes(net, loss, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     known = templates.TEMPLATES[net]
-    shape = [known.channels, known.size, known.size]
+    shape = [known.channels, *known.size]
     text = templates.template(net, loss, num_classes=CLASSES)["train_val.prototxt"]
     (tmp_path / "train_val.prototxt").write_text(text)
     tested = trained(parsed(text), shape, CLASSES)
