@@ -101,13 +101,15 @@ def stock(model):
 
 
 def with_random_data(net, label_shape):
-    """The net on DummyData for data and labels, one image at a time."""
+    """The net on DummyData for data and labels of 0 and 1, one image at a time."""
     copy = caffe_pb2.NetParameter()
     size = next(layer.transform_param.crop_size for layer in net.layer if not layer.bottom)
-    data = copy.layer.add(name="data", type="DummyData", top=["data", "label"])
+    data = copy.layer.add(name="data", type="DummyData", top=["data", "uniform"])
     for shape in ([1, 3, size, size], label_shape):
         data.dummy_data_param.shape.add().dim.extend(shape)
     data.dummy_data_param.data_filler.add(type="gaussian", std=50)
     data.dummy_data_param.data_filler.add(type="uniform", min=0, max=1)
+    label = copy.layer.add(name="label", type="Threshold", bottom=["uniform"], top=["label"])
+    label.threshold_param.threshold = 0.5
     copy.layer.extend(layer for layer in net.layer if layer.bottom)
     return copy
