@@ -11,6 +11,8 @@
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make bench-parallel  times training on several ranks, on two hosts too: as root
+# make converters  runs deploy nets in OpenCV, MNN and onnxruntime (which it installs), and compares: half an hour
+# make gpu-proof  on a machine with an NVIDIA GPU: what runs on it, compared with the CPU; builds Caffe for it first
 # make lint       ruff, and the types of what the package offers
 # make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp docker/*.cmake)
@@ -85,6 +87,14 @@ bench-images: all
 bench-parallel: all .venv/mpi-installed
 	$(run)python benchmarks/parallel.py
 
+converters: all
+	python3 -m venv build/converters
+	build/converters/bin/pip install -q --disable-pip-version-check --no-deps -r tests/converters.txt
+	GLOG_minloglevel=2 $(run)python tests/converters.py
+
+gpu-proof:
+	docker/gpu-proof
+
 lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
@@ -97,4 +107,4 @@ clean:
 	rm -rf build .venv
 
 .PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-images bench-parallel \
-  lint docker-check clean
+  converters gpu-proof lint docker-check clean

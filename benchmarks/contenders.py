@@ -65,7 +65,12 @@ def load(proto, kind, *arguments):
 
 
 def in_net(data, who, layer=2):
-    """A layer of a net without the others' work: the loss, or with layer=0 one that does nothing.
+    """A layer of a net without the others' work: the loss, or with layer=0 one that does nothing."""
+    return in_net_with_blobs(data, who, layer)[0]
+
+
+def in_net_with_blobs(data, who, layer=2):
+    """The same, and the net.
 
     The scores are a Parameter, to be learnt, so that Caffe wants their gradient and, as in training, not the labels'.
     """
@@ -76,7 +81,7 @@ def in_net(data, who, layer=2):
     n.loss = LAYERS[who](n.scores, n.labels)
     net = load(n.to_proto(), caffe.Net, caffe.TRAIN)
     net.blobs["scores"].data[...], net.blobs["labels"].data[...] = data.scores, labels
-    return Contender(partial(net._forward, layer, layer), partial(net._backward, layer, layer))
+    return Contender(partial(net._forward, layer, layer), partial(net._backward, layer, layer)), net
 
 
 def our_object(kind, scores, labels, **options):

@@ -3,7 +3,20 @@
 import sys
 
 from . import __version__, extras
-from .commands import deploy, evaluate, gradcheck, imports, plot, predict, resample, split, template, train, wire
+from .commands import (
+    deploy,
+    evaluate,
+    gradcheck,
+    imports,
+    plot,
+    predict,
+    resample,
+    split,
+    template,
+    train,
+    weights,
+    wire,
+)
 from .commands.arguments import Parser
 
 
@@ -25,7 +38,20 @@ def parser():
     root.add_argument("--version", action="version", version=f"caffe-losses {__version__}")
     commands = root.add_subparsers(dest="command", metavar="COMMAND")
     commands.required = True
-    for command in (gradcheck, template, wire, deploy, imports, split, resample, evaluate, predict, plot, train):
+    for command in (
+        gradcheck,
+        template,
+        wire,
+        deploy,
+        imports,
+        split,
+        resample,
+        weights,
+        evaluate,
+        predict,
+        plot,
+        train,
+    ):
         command.add_parser(commands)
     return root
 

@@ -12,6 +12,7 @@ PIP = {
     "mpi4py": "mpi4py",
     "scipy": "scipy",
     "six": "six",
+    "sklearn": "scikit-learn",
     "skimage": "scikit-image",
     "tqdm": "tqdm",
 }

@@ -67,12 +67,14 @@ class Outputs:
     paths   of the files. Missing folders are made
     inputs  what the command reads: none of these files is written over
     force   whether other files may be written over
+    texts   what is to be written, if it is known already: a file that has its text may be there
 
     ValueError for a file that is there without `force`, for an input, and for what is no file.
     """
 
-    def __init__(self, paths, *, inputs=(), force=False):
+    def __init__(self, paths, *, inputs=(), force=False, texts=()):
         self.paths, self.inputs, self.force = list(paths), list(inputs), force
+        self.texts = dict(zip(self.paths, texts))
         self.check()
 
     def check(self):
@@ -83,11 +85,14 @@ class Outputs:
                 raise ValueError(f"{path} is named for two outputs; give each a name of its own")
             if any(same(path, other) for other in self.inputs):
                 raise ValueError(f"{path} is an input of this command, and is not written over; give another output")
-            if os.path.exists(path) and not self.force:
+            if os.path.exists(path) and not self.force and not self.is_written(path):
                 raise ValueError(f"{path} is there already; give another output, or --force to write over it")
             folder = existing(os.path.dirname(real[k]))
             if not os.path.isdir(folder):
                 raise ValueError(f"{path} cannot be written, as {folder} is no folder; give another output")
+
+    def is_written(self, path):
+        return path in self.texts and read(path) == self.texts[path].encode("utf-8")
 
     def write(self, contents):
         """Write the files aside, and rename them when all are written.

@@ -15,6 +15,15 @@
                   all true or all false has 0 (Schapire and Singer, 2000)
     micro_f1      2 TP / (2 TP + FP + FN) of the labels that `predict_labels` gives, counted over all classes
     macro_f1      the same for each class that has a positive, then the mean
+    mAP_voc2007   as mAP, of Pascal VOC 2007's average precision at 11 points: the mean over r = 0, 0.1, ... 1 of the
+                  highest precision at a recall of at least r (Everingham et al., 2010)
+    CP, CR        precision TP / (TP + FP) and recall TP / (TP + FN) of each class that has a positive, then the mean.
+                  A class that is never predicted has precision 0
+    CF1           2 CP CR / (CP + CR): of the means, not the mean of F1s (Zhu et al., 2017; Chen et al., 2019)
+    OP, OR, OF1   precision, recall and F1, counted over all classes
+    CP@k ...      the same six, of the k highest scores of each image, whatever the threshold
+    subset_accuracy  the share of images whose labels are all predicted, and no others
+    hamming_loss  the share of labels that are predicted wrongly, of all images and classes
 
 A class without a positive is in no mean over classes. Where it is ranked high or predicted, it is wrong: in hit@k,
 precision@k, ranking_loss and micro_f1. Among equal scores, the lower class is first. An image without a label is a
@@ -22,25 +31,36 @@ miss: 0 in hit@k and precision@k. The figures are those of scikit-learn (average
 f1_score) of the classes that have a positive.
 """
 
+import json
 import re
 from collections import namedtuple
 
 import numpy as np
 
+from . import files
 from . import labels as read
 from .labels import size
 from .losses.options import IGNORE_LABEL, LABEL_FORMAT
-from .options import FLAG, Domain, Option, at_least, checked, nullable, one_or_each
+from .options import FLAG, Domain, Option, at_least, checked, distinct, nullable, one_or_each
 from .predict import predict_labels
 
-NAMES = "mAP, hit@k, precision@k (k: a whole number >= 1), ranking_loss, micro_f1, macro_f1"
-NAME = re.compile(r"mAP|ranking_loss|micro_f1|macro_f1|(?:hit|precision)@[1-9][0-9]*")
+PAPERS = "CP", "CR", "CF1", "OP", "OR", "OF1"
+NAMES = (
+    "mAP, hit@k, precision@k (k: a whole number >= 1), ranking_loss, micro_f1, macro_f1, mAP_voc2007, "
+    "CP, CR, CF1, OP, OR, OF1, the same six with @k, subset_accuracy, hamming_loss"
+)
+NAME = re.compile(
+    r"mAP|mAP_voc2007|ranking_loss|micro_f1|macro_f1|subset_accuracy|hamming_loss|[CO](?:P|R|F1)|"
+    r"(?:hit|precision|[CO](?:P|R|F1))@[1-9][0-9]*"
+)
 COLUMNS = 64  # so many classes at a time, which makes their scores contiguous
 
 # A batch as (rows, classes): scores in float32, labels in int8, with 1, 0, or -1 for what is ignored.
 Rows = namedtuple("Rows", "scores labels")
 # One class: its index, and of the images that take part the scores and whether the label is true.
 Column = namedtuple("Column", "index scores true")
+# Of a rule that predicts labels, for each class: the number of predicted labels, and of those that are true.
+Counts = namedtuple("Counts", "predicted hits")
 # A metric of the k highest scores.
 Cut = namedtuple("Cut", "name k")
 
@@ -51,6 +71,24 @@ def metric_names(value):
     if not all(NAME.fullmatch(name) for name in value):
         raise ValueError
     return list(value)
+
+
+def read_thresholds(path):
+    """{class: probability} of a JSON file such as {"sea": 0.35, "dog": 0.5}. ValueError if it is none."""
+    try:
+        given = json.loads(files.read(path).decode("utf-8"), object_pairs_hook=distinct)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        given = None
+    if not isinstance(given, dict):
+        raise ValueError(f'{path} is no file of thresholds; expected JSON such as {{"sea": 0.35, "dog": 0.5}}')
+    for name, p in given.items():
+        if isinstance(p, bool) or not isinstance(p, (int, float)) or not 0 <= p <= 1:
+            raise ValueError(f"{path}: expected a probability for {name}, got {json.dumps(p)}; give a number in [0, 1]")
+    return given
+
+
+def thresholds(value):
+    return list(read_thresholds(value).values()) if isinstance(value, str) else one_or_each("class").convert(value)
 
 
 OPTIONS = (
@@ -65,8 +103,13 @@ OPTIONS = (
     Option(
         "threshold",
         None,
-        nullable(one_or_each("class")),
-        "For F1: a label is predicted if its score is at least this. It has the unit of the scores.",
+        nullable(
+            Domain(
+                "a number, or a list of one a class, or the name of a file of `evaluate --tune-thresholds`", thresholds
+            )
+        ),
+        "For F1 and its like: a label is predicted if its score is at least this. It has the unit of the scores; in a "
+        "file, the thresholds are probabilities.",
     ),
     Option(
         "softmax",
@@ -75,8 +118,19 @@ OPTIONS = (
         "The scores are those of a softmax. Images are compared by log-probabilities, which are not rounded to 0 or 1. "
         "threshold is a probability.",
     ),
-    Option("top_k", None, nullable(at_least(1)), "For F1: only the k labels with the highest scores are predicted."),
-    Option("at_least_one", True, FLAG, "For F1: the label with the highest score is always predicted."),
+    Option(
+        "top_k",
+        None,
+        nullable(at_least(1)),
+        "For F1 and its like: only the k labels with the highest scores are predicted.",
+    ),
+    Option(
+        "at_least_one",
+        True,
+        FLAG,
+        "For F1, subset_accuracy and hamming_loss: the label with the highest score is always predicted. CP to OF1 are "
+        "without it, as in papers.",
+    ),
 )
 
 
@@ -84,7 +138,7 @@ class MultiLabelMetrics:
     """Measures scores and labels that are added batch by batch. The OPTIONS are keyword arguments.
 
     scores  shape (N, C, ...): finite numbers, with the classes on axis 1, compared as float32. Each position of
-            further axes counts as an image. Only mAP keeps the scores: 5 bytes for each
+            further axes counts as an image. Only mAP and mAP_voc2007 keep the scores: 5 bytes for each
     labels  DENSE: 0 or 1 for each score. INDEX: K class indices for each image, (N, K, ...), padded with -1
 
     With `softmax`, the log-probabilities of an image, s - log sum exp s over its classes, take the place of its scores.
@@ -92,8 +146,8 @@ class MultiLabelMetrics:
     Labels equal to `ignore_label` are ignored. DENSE: that class is left out for that image. INDEX: that index is
     skipped. An image with nothing else is left out.
 
-    ValueError, in one line, for shapes and values outside of this, for a k above C, and for F1 with neither
-    threshold nor top_k. For mAP and macro_f1 also if no class has a positive.
+    ValueError, in one line, for shapes and values outside of this, for a k above C, and for F1 and its like with
+    neither threshold nor top_k. For a mean over classes also if no class has a positive.
     """
 
     def __init__(self, **options):
@@ -116,12 +170,15 @@ class MultiLabelMetrics:
         raise ValueError(f"{self.name()}: {text.format(*values)}")
 
     def decides(self):
-        return [name for name in self.metrics if name.endswith("_f1")]
+        """The metrics of labels that threshold and top_k predict."""
+        others = "micro_f1", "macro_f1", "subset_accuracy", "hamming_loss", *PAPERS
+        return [name for name in self.metrics if name in others]
 
     def reset(self):
         """Forget all batches. The next `add` starts anew."""
         self.classes, self.images, self.kept, self.averages = None, 0, [], None
-        self.sums = dict.fromkeys(self.metrics, 0)
+        self.counts = {}
+        self.count, self.sums = 0, dict.fromkeys(self.metrics, 0)
 
     def add(self, scores, labels):
         """Add one batch."""
@@ -131,7 +188,8 @@ class MultiLabelMetrics:
             scores, labels = scores[take_part], labels[take_part]
         self.images, self.averages = self.images + len(scores), None
         self.positives += (labels == 1).sum(axis=0)
-        if "mAP" in self.metrics:
+        self.count += np.count_nonzero(labels >= 0)
+        if any(name.startswith("mAP") for name in self.metrics):
             self.kept.append(Rows(scores, labels))
         ranked = np.where(labels < 0, np.float32(-np.inf), scores)
         if self.cuts:
@@ -149,7 +207,8 @@ class MultiLabelMetrics:
 
     def value(self, name):
         there = self.positives > 0
-        if name in ("mAP", "macro_f1") and not there.any():
+        kind, _, k = name.partition("@")
+        if kind in ("mAP", "mAP_voc2007", "macro_f1", "CP", "CR", "CF1") and not there.any():
             self.refuse("{} of {} images without a single label; give some that have labels", name, self.images)
         if name == "mAP":
             return self.average_precisions()[there].mean()
@@ -157,8 +216,28 @@ class MultiLabelMetrics:
             return f1(self.hits.sum(), self.given.sum(), self.positives.sum())
         if name == "macro_f1":
             return f1(self.hits, self.given, self.positives)[there].mean()
-        k = dict(self.cuts).get(name, 1) if name.startswith("precision") else 1
-        return self.sums[name] / (k * self.images)
+        if name == "mAP_voc2007":
+            return np.mean(
+                [average_precision_voc2007(scores, true) for _, scores, true in self.columns() if true.any()]
+            )
+        if kind in PAPERS:
+            return self.paper(kind, self.counts[name.partition("@")[1] + k])
+        if name == "hamming_loss":
+            return self.sums[name] / self.count
+        return self.sums[name] / (self.images * (int(k) if kind == "precision" else 1))
+
+    def paper(self, kind, counts):
+        """CP, CR, CF1, OP, OR or OF1 of these Counts."""
+        predicted, hits, true = counts.predicted, counts.hits, self.positives
+        if kind[0] == "C":
+            there = true > 0
+            precision = (hits / np.maximum(1, predicted))[there].mean()
+            recall = (hits[there] / true[there]).mean()
+        else:
+            precision = hits.sum() / max(1, predicted.sum())
+            recall = hits.sum() / max(1, true.sum())
+        means = {"P": precision, "R": recall, "F1": 2 * precision * recall / (precision + recall or 1)}
+        return means[kind[1:]]
 
     def average_precisions(self):
         """The average precision of each class, NaN without a positive. Only if mAP is among the metrics."""
@@ -185,15 +264,32 @@ class MultiLabelMetrics:
 
     def add_cuts(self, scores, labels):
         best = top_classes(scores, max(k for _, k in self.cuts))
-        hits = labels[np.arange(len(best))[:, None], best] == 1
+        codes = labels[np.arange(len(best))[:, None], best]
+        for k in {k for name, k in self.cuts if name.partition("@")[0] in PAPERS}:
+            classes, code = best[:, :k], codes[:, :k]
+            self.add_counts(f"@{k}", *(np.bincount(classes[code >= low], minlength=self.classes) for low in (0, 1)))
         for name, k in self.cuts:
-            here = hits[:, :k]
-            self.sums[name] += np.count_nonzero(here.any(axis=1) if name.startswith("hit") else here)
+            here = codes[:, :k] == 1
+            if name.startswith(("hit", "precision")):
+                self.sums[name] += np.count_nonzero(here.any(axis=1) if name.startswith("hit") else here)
 
     def add_decisions(self, scores, labels):
-        positive = predict_labels(scores, self.cut, self.top_k, self.at_least_one) & (labels >= 0)
+        takes_part, true = labels >= 0, labels == 1
+        positive = predict_labels(scores, self.cut, self.top_k, self.at_least_one) & takes_part
         self.given += positive.sum(axis=0)
-        self.hits += (positive & (labels == 1)).sum(axis=0)
+        self.hits += (positive & true).sum(axis=0)
+        wrong = (positive != true) & takes_part
+        if "subset_accuracy" in self.metrics:
+            self.sums["subset_accuracy"] += np.count_nonzero(~wrong.any(axis=1))
+        if "hamming_loss" in self.metrics:
+            self.sums["hamming_loss"] += np.count_nonzero(wrong)
+        if any(name in PAPERS for name in self.metrics):
+            positive = predict_labels(scores, self.cut, self.top_k, at_least_one=False) & takes_part
+            self.add_counts("", positive.sum(axis=0), (positive & true).sum(axis=0))
+
+    def add_counts(self, rule, predicted, hits):
+        before = self.counts.get(rule, Counts(0, 0))
+        self.counts[rule] = Counts(before.predicted + predicted, before.hits + hits)
 
     # Reading and checking
 
@@ -280,6 +376,16 @@ def average_precision(scores, true):
     as_high = len(scores) - np.searchsorted(np.sort(scores), thresholds)
     true_as_high = len(thresholds) - np.searchsorted(thresholds, thresholds)
     return np.mean(true_as_high / as_high)
+
+
+def average_precision_voc2007(scores, true):
+    """The mean over r = 0, 0.1, ... 1 of the highest precision at a recall of at least r. As `average_precision`."""
+    thresholds = np.sort(scores[true])[::-1]
+    as_high = len(scores) - np.searchsorted(np.sort(scores), thresholds)
+    true_as_high = np.searchsorted(-thresholds, -thresholds, side="right")
+    highest = np.maximum.accumulate((true_as_high / as_high)[::-1])[::-1]
+    first = -(-np.arange(11) * len(thresholds) // 10)  # so many true images make a recall of r: exact, in integers
+    return highest[np.maximum(first, 1) - 1].mean()
 
 
 def ranking_loss(scores, labels):

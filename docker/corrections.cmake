@@ -28,6 +28,18 @@ put_right(include/caffe/layers/python_layer.hpp "bp::object self_;" "struct {
     auto attr(const char* name) { return bp::object(bp::handle<>(bp::borrowed(self))).attr(name); }
   } self_;")
 
+# Fields of cudaDeviceProp that CUDA 13 has dropped; the attributes are there since CUDA 5.
+put_right(src/caffe/common.cpp "prop.clockRate" "attribute(cudaDevAttrClockRate)")
+put_right(src/caffe/common.cpp "prop.deviceOverlap" "attribute(cudaDevAttrGpuOverlap)")
+put_right(src/caffe/common.cpp "prop.kernelExecTimeoutEnabled" "attribute(cudaDevAttrKernelExecTimeout)")
+put_right(src/caffe/common.cpp "  CUDA_CHECK(cudaGetDeviceProperties(&prop, device));\n"
+  "  CUDA_CHECK(cudaGetDeviceProperties(&prop, device));
+  auto attribute = [device](cudaDeviceAttr name) {
+    int value;
+    CUDA_CHECK(cudaDeviceGetAttribute(&value, name, device));
+    return value;
+  };\n")
+
 # Names that numpy and scikit-image have dropped.
 put_right(python/caffe/io.py "arr.tostring()" "arr.tobytes()")
 put_right(python/caffe/io.py "np.fromstring(" "np.frombuffer(")

@@ -64,6 +64,12 @@ class Yeast:
         rows = self.prepare.split(seed or 0)
         self.prepare.write(folder, *((rows[0][:1000], rows[0][1000:]) if seed is None else rows))
 
+    def write_thirds(self, validation, test, seed):
+        """Two folders with the same two thirds to train on: one with the rest of these, one with the test rows."""
+        train, rest = self.prepare.split(seed)
+        self.prepare.write(validation, train[:1000], train[1000:])
+        self.prepare.write(test, train[:1000], rest)
+
     def train_net(self, title, folder, seed):
         proto = self.net.train_net("sigmoid", len(self.prepare.read(folder, "test").labels))
         options = {"metrics": ["mAP"], "test_iter": 1, "softmax": loss_of(title).activation == "Softmax"}
@@ -91,6 +97,12 @@ class Emoji:
             parts = self.prepare.split(pictures, 1, **least)
         self.prepare.write(folder.parent, folder.name, pictures, parts)
 
+    def write_thirds(self, validation, test, seed):
+        train, rest = self.prepare.split(self.pictures, seed)
+        parts = self.prepare.split({codes: self.pictures[codes] for codes in train}, seed, least=1)
+        self.prepare.write(validation.parent, validation.name, self.pictures, parts)
+        self.prepare.write(test.parent, test.name, self.pictures, (parts[0], rest))
+
     def train_net(self, title, folder, seed):
         count = len((folder / "test.csv").read_text().splitlines()) - 1
         classes = len((folder / "classes.txt").read_text().splitlines())
@@ -115,6 +127,12 @@ class Comparison:
             "",
             (HERE / name / self.data_set.solver).read_text(),
         )
+
+    def leave(self):
+        """Forget the modules of this example: the other has some of the same names."""
+        sys.path.remove(str(self.work.parent.parent))
+        for module in ("net", "prepare"):
+            sys.modules.pop(module, None)
 
     def run(self):
         """{title: {"rate": the best, "mAP": those of the seeds}}"""
@@ -194,10 +212,9 @@ def main():
     caffe.init_log(2)  # errors only
     results = {}
     for name in options.data_sets or DATA_SETS:
-        results[name] = Comparison(name, options.jobs).run()
-        sys.path.remove(str(HERE / name))
-        for module in ("net", "prepare"):  # each example has its own
-            sys.modules.pop(module, None)
+        comparison = Comparison(name, options.jobs)
+        results[name] = comparison.run()
+        comparison.leave()
     print("\n".join(table(results)))
 
 

@@ -43,7 +43,27 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"caffe-losses {__version__}\n"
 
 
+@pytest.mark.parametrize("words", [
+    ["gradcheck", "net.prototxt"],
+    ["evaluate", "--model", "net.prototxt", "--weights", "w"],
+    ["predict", "--model", "net.prototxt", "--weights", "w", "a.png"],
+], ids=lambda words: words[0])  # fmt: skip
+def test_a_gpu_that_is_not_there_is_refused(words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.prototxt").write_text(input_layer("scores", (2, 3)))
+    (tmp_path / "w").write_bytes(b"")
+    reason = (
+        "CUDA sees "
+        if hasattr(caffe._caffe.Blob, "_gpu_diff_ptr")
+        else "this Caffe is built for the CPU only; leave it out, or build Caffe with CUDA"
+    )
+    assert main([*words, "--gpu", "99"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"caffe-losses: --gpu 99: {reason}")
+
+
 @pytest.mark.parametrize("words, line", [
+    (["gradcheck", "n", "--gpu", "-1"], "--gpu: expected a device number such as 0, got -1"),
     ([], "the following arguments are required: COMMAND"),
     (["wire"], "the following arguments are required: net, --loss, -o/--output"),
     (["plot", "a", "--no"], "unrecognized arguments: --no"),

@@ -2,12 +2,17 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import caffe
+import cv2
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
+from documents import blocks
 from nets import input_layer
+from pictures import picture
 from rewiring import FC, command, parsed
 from trained import probabilities, trained
 
@@ -16,7 +21,7 @@ from caffe_losses.__main__ import main
 from caffe_losses.net import prototxt
 
 CLASSES = 20
-EVERY = [(net, loss) for net in templates.TEMPLATES for loss in templates.LOSSES]
+EVERY = [(net, loss) for net in templates.TEMPLATES for loss in ("softmax", "sigmoid")]  # those in prototxt/
 ONLY_TRAINING = {"Python", "Dropout", "Split", "Data", "HDF5Data"}
 OPTIONS = {"source": "test.csv", "classes": "classes.txt", "batch_size": 2, "crop_size": 16}
 NET = """
@@ -25,7 +30,7 @@ layer {{ name: "data" type: "Python" top: "data" top: "labels"
 layer {{ name: "fc" type: "InnerProduct" bottom: "data" top: "fc"
   inner_product_param {{ num_output: 3 weight_filler {{ type: "xavier" }} }} }}
 layer {{ name: "loss" type: "Python" bottom: "fc" bottom: "labels" top: "loss" loss_weight: 1
-  python_param {{ module: "caffe_losses.layers" layer: "SigmoidCrossEntropyLoss" }} }}
+  python_param {{ module: "caffe_losses.layers" layer: "{loss}" }} }}
 """
 
 
@@ -34,18 +39,19 @@ def write_lists(folder):
     (folder / "test.csv").write_text("path,labels\na.png,sea\nb.png,dog\n")
 
 
-def write_net(folder, options):
-    (folder / "net.prototxt").write_text(NET.format(options=json.dumps(options)))
+def write_net(folder, options, loss="SigmoidCrossEntropyLoss"):
+    (folder / "net.prototxt").write_text(NET.format(options=json.dumps(options), loss=loss))
 
 
-def stripped(folder):
+def stripped(folder, channels=3):
     """The net on an Input layer, without its loss."""
     net = parsed((folder / "net.prototxt").read_text())
-    return parsed(input_layer("data", (1, 3, 16, 16)) + f"layer {{ {net.layer[1]} }}")
+    return parsed(input_layer("data", (1, channels, 16, 16)) + f"layer {{ {net.layer[1]} }}")
 
 
-def deploy_with_weights(folder, *words):
-    prototxt.load(stripped(folder), "TEST").save("trained.caffemodel")
+def deploy_with_weights(folder, *words, channels=3):
+    caffe.set_random_seed(0)
+    prototxt.load(stripped(folder, channels), "TEST").save("trained.caffemodel")
     assert command("deploy", "net.prototxt", "--weights", "trained.caffemodel", *words) == 0
 
 
@@ -53,7 +59,7 @@ def deploy_with_weights(folder, *words):
 def test_the_deployed_net_computes_what_the_test_phase_computes(net, loss, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     known = templates.TEMPLATES[net]
-    shape = [known.channels, known.size, known.size]
+    shape = [known.channels, *known.size]
     text = templates.template(net, loss, num_classes=CLASSES)["train_val.prototxt"]
     (tmp_path / "train_val.prototxt").write_text(text)
     tested = trained(parsed(text), shape, CLASSES)
@@ -66,7 +72,7 @@ def test_the_deployed_net_computes_what_the_test_phase_computes(net, loss, tmp_p
     assert all(layer.batch_norm_param.use_global_stats for layer in stored.layer if layer.type == "BatchNorm")
     deployed = caffe.Net("deploy.prototxt", caffe.TEST, weights="deploy.caffemodel")
     deployed.blobs["data"].data[...] = tested.blobs["data"].data
-    expected = probabilities(tested, loss)
+    expected = probabilities(tested.blobs["scores"].data, loss)
     assert expected.max() > 5 * expected.min() > 0
     np.testing.assert_allclose(deployed.forward()["prob"], expected, atol=1e-6)
 
@@ -106,7 +112,24 @@ def test_weights_lie_where_the_json_says(tmp_path, monkeypatch):
     )
 
 
+def test_thresholds_go_into_the_json(tmp_path, monkeypatch, capsys):
+    """In the order of the classes; the program of the page gives tags by them."""
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    (tmp_path / "thresholds.json").write_text('{"sun": 0.25, "sea": 0.75, "dog": 0.5}')
+    assert command("deploy", "net.prototxt", "-o", "deploy.prototxt", "--thresholds", "thresholds.json") == 0
+    assert "left out" not in capsys.readouterr().out
+    spec = json.loads((tmp_path / "deploy.json").read_text())
+    assert spec["thresholds"] == [0.75, 0.5, 0.25]
+    program = {}
+    exec(blocks("python", "docs/deployment.md")[0].text, program)
+    assert [name for name, _ in program["tags"](spec, np.array([0.74, 0.5, 0.3]))] == ["sea", "dog", "sun"]
+    assert [name for name, _ in program["tags"](spec, np.array([0.7, 0.72, 0.2]))] == ["dog"]
+
+
 @pytest.mark.parametrize("words, reason", [
+    (["--thresholds", "four.txt"], "four.txt is no file of thresholds"),
     (["--weights", "trained.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
     (["--output-weights", "w.caffemodel"], "expected --weights and --output-weights, got only one; give both or none"),
     (["--classes", "four.txt"], "four.txt has 4 names, and the net has 3 classes; give one name a class"),
@@ -137,3 +160,61 @@ def test_a_json_that_is_there_is_kept(tmp_path, monkeypatch, capsys):
     assert "deploy.json is there already" in capsys.readouterr().err
     assert not (tmp_path / "deploy.prototxt").exists()
     assert main(["deploy", "net.prototxt", "-o", "deploy.prototxt", "--force"]) == 0
+
+
+@pytest.mark.parametrize("color", ["BGR", "RGB", "GRAY"])
+@pytest.mark.parametrize("loss", ["SigmoidCrossEntropyLoss", "MultiLabelSoftmaxLoss"])
+def test_the_programs_of_the_page_print_the_tags_of_predict(tmp_path, monkeypatch, capsys, color, loss):
+    """docs/deployment.md: Caffe as the runtime, on pictures in color, in gray and with transparent pixels."""
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    names = ["color.png", "gray.png", "transparent.png"]
+    for k, (name, channels) in enumerate(zip(names, (3, 1, 4))):
+        cv2.imwrite(name, picture(k, height=30, width=26, channels=channels))
+    channels = 1 if color == "GRAY" else 3
+    background = [250, 10, 100][:channels]
+    options = dict(OPTIONS, color=color, background=background, new_height=20, new_width=24, mean_value=110, scale=0.01)
+    write_net(tmp_path, options, loss)
+    deploy_with_weights(tmp_path, "-o", "deploy.prototxt", "--output-weights", "deploy.caffemodel", channels=channels)
+    for block in blocks("python", "docs/deployment.md"):
+        (tmp_path / block.text.split()[1].rstrip(":")).write_text(block.text)
+    capsys.readouterr()
+    assert main(["predict", "--model", "net.prototxt", "--weights", "trained.caffemodel", *names]) == 0
+    command = [sys.executable, "tags.py", "caffe", "deploy.json", *names]
+    done = subprocess.run(command, env=dict(os.environ, GLOG_minloglevel="2"), capture_output=True, text=True)
+    assert done.stdout == capsys.readouterr().out, done.stderr
+
+
+OLD = """
+layers { name: "data" type: MEMORY_DATA top: "data" top: "label"
+  memory_data_param { batch_size: 2 channels: 3 height: 6 width: 6 } }
+layers { name: "conv" type: CONVOLUTION bottom: "data" top: "conv" blobs_lr: 1 blobs_lr: 2
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layers { name: "drop" type: DROPOUT bottom: "conv" top: "conv" }
+layers { name: "fc" type: INNER_PRODUCT bottom: "conv" top: "fc"
+  inner_product_param { num_output: 3 weight_filler { type: "xavier" } } }
+layers { name: "loss" type: SOFTMAX_LOSS bottom: "fc" bottom: "label" top: "loss" }
+"""
+
+
+@pytest.mark.parametrize("weights", ["v1.caffemodel", "net.caffemodel.h5"])
+def test_a_net_of_an_older_caffe_and_its_weights(tmp_path, monkeypatch, weights):
+    """The weights in the format of that time, of four axes each, and in HDF5."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "old.prototxt").write_text(OLD)
+    trained_net = caffe.Net("old.prototxt", caffe.TRAIN)
+    trained_net.save_hdf5("net.caffemodel.h5")
+    stored = caffe_pb2.NetParameter()
+    for name, blobs in trained_net.params.items():
+        old = stored.layers.add(name=name)
+        for blob in blobs:
+            shape = [1] * (4 - blob.data.ndim) + list(blob.data.shape)
+            old.blobs.add(num=shape[0], channels=shape[1], height=shape[2], width=shape[3], data=blob.data.ravel())
+    (tmp_path / "v1.caffemodel").write_bytes(stored.SerializeToString())
+    files = ["-o", "deploy.prototxt", "--weights", weights, "--output-weights", "deploy.caffemodel"]
+    assert command("deploy", "old.prototxt", *files) == 0
+    deployed = caffe.Net("deploy.prototxt", caffe.TEST, weights="deploy.caffemodel")
+    assert [layer.type for layer in deployed.layers] == ["Input", "Convolution", "InnerProduct", "Softmax"]
+    for name, blobs in trained_net.params.items():
+        for blob, own in zip(blobs, deployed.params[name]):
+            assert (blob.data == own.data).all() and blob.data.any() == own.data.any()

@@ -1,5 +1,6 @@
 """The commands that README, CONTRIBUTING and docs/ show: their options exist, and those that can run do."""
 
+import functools
 import json
 import re
 import shutil
@@ -10,6 +11,7 @@ import pytest
 import training
 from documents import block_id, blocks, check_command, pictures, shell
 from nets import input_layer, net
+from test_coming_from_another_layer import PASCAL, PASCAL_NET
 
 
 @pytest.mark.parametrize("block", blocks("sh"), ids=block_id)
@@ -38,10 +40,15 @@ NOT_RUN = {
     ("docs/caffe-and-docker.md", "docker run --rm --user"): "needs a container engine: docker/prove",
     ("docs/caffe-and-docker.md", "docker build -t caffe-losses:"): "needs a container engine; test_docker.py checks it",
     ("docs/caffe-and-docker.md", "docker run --rm --gpus"): "needs a GPU",
+    ("docs/caffe-and-docker.md", "make gpu-proof"): "needs a GPU, or minutes on the CPU",
+    ("docs/caffe-and-docker.md", "docker/gpu-proof pack"): "writes a file of tens of MB, and needs a GPU",
     ("docs/training.md", "apt-get"): "installs packages",
     ("docs/training.md", "mpirun"): "run below, by test_training_on_four_processes",
     ("docs/training.md", "cat > hosts"): "needs two machines; tests/hosts.py imitates them",
     ("docs/training.md", "caffe-losses train --solver solver.prototxt --gpu"): "needs four GPUs",
+    ("docs/deployment.md", "mnnconvert"): "needs MNN; make converters runs it",
+    ("docs/deployment.md", "python -m caffe2onnx.convert"): "needs caffe2onnx; make converters runs it",
+    ("docs/training.md", "caffe-losses train net\n"): "a line of the README's walk, which is run",
     ("docs/templates.md", "cd hashtags"): "needs 3.5 million images; template, below, checks the names of the files",
 }
 RUN = {}
@@ -81,10 +88,15 @@ def walk(tmp_path_factory):
     (block,) = [block for block in blocks("sh", "README.md") if "caffe-losses split" in block.text]
     folder = tmp_path_factory.mktemp("walk")
     pictures(folder, split=False)
-    return folder, shell(block.text.replace("mobilenet", "lenet"), folder)
+    here = {"~/caffe_losses": str(documents.ROOT), "mobilenet": "lenet"}
+    text = functools.reduce(lambda text, word: text.replace(word, here[word]), here, block.text)
+    first = shell(text, folder)
+    again = shell(text, folder)
+    assert "net is trained: net/best.caffemodel" in again
+    return folder, first
 
 
-@runs("README.md", "caffe-losses split")
+@runs("README.md", "source ~/caffe_losses")
 def from_a_folder_of_pictures_to_a_measured_net(text, folder, request):
     folder, output = request.getfixturevalue("walk")
     assert "lists/train.csv: 36 images" in output
@@ -96,14 +108,28 @@ def from_a_folder_of_pictures_to_a_measured_net(text, folder, request):
 def trained(folder, request):
     """Fills a folder with what the commands on a trained net take."""
     walked, _ = request.getfixturevalue("walk")
-    weights = max((walked / "net").glob("*.caffemodel"), key=lambda path: path.stat().st_mtime)
-    shutil.copy(str(weights), str(folder / "net.caffemodel"))
+    shutil.copy(str(walked / "net" / "best.caffemodel"), str(folder / "net.caffemodel"))
     for name in ("train_val.prototxt", "train.log"):
         shutil.copy(str(walked / "net" / name), str(folder))
     shutil.copytree(str(walked / "beach"), str(folder / "beach"))
 
 
-@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate")
+@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model validation")
+def thresholds_of_each_class(text, folder, request):
+    trained(folder, request)
+    shutil.copy(str(folder / "train_val.prototxt"), str(folder / "validation.prototxt"))
+    output = shell(text, folder)
+    assert "thresholds.json: thresholds of the best macro_f1 of these images" in output
+    assert sorted(json.loads((folder / "thresholds.json").read_text())) == ["dog", "sea", "sunset"]
+
+
+@runs("docs/losses.md", "caffe-losses weights")
+def weights_of_classes(text, folder, request):
+    pictures(folder)
+    assert "pos_weight.txt: 3 weights" in shell(text, folder)
+
+
+@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model train_val")
 def evaluate(text, folder, request):
     trained(folder, request)
     assert "mAP" in shell(text, folder)
@@ -184,6 +210,27 @@ def wire_lists(text, folder, request):
     output = shell(text, folder)
     assert "fc8: 10 -> 3 outputs" in output
     assert "test_iter: 1" in output
+
+
+@runs("docs/coming-from-another-layer.md", "caffe-losses wire")
+def wire_the_pascal_example(text, folder, request):
+    pictures(folder)
+    (folder / "train_val.prototxt").write_text(
+        PASCAL.format("TRAIN", "train") + PASCAL.format("TEST", "val") + PASCAL_NET
+    )
+    assert "data: pascal_multilabel_datalayers.PascalMultilabelDataLayerSync -> MultiLabelImageData" in shell(
+        text, folder
+    )
+
+
+@runs("docs/deployment.md", "caffe-losses deploy")
+def deploy_with_weights(text, folder, request):
+    trained(folder, request)
+    shell(text, folder)
+    names = json.loads((folder / "deploy.json").read_text())["classes"]
+    probabilities = net((folder / "deploy.prototxt").read_text()).forward()["prob"]
+    assert probabilities.shape == (1, len(names))
+    assert (folder / "deploy.caffemodel").stat().st_size > 10000
 
 
 @runs("docs/templates.md", "caffe-losses template")

@@ -13,7 +13,7 @@ import pytest
 import caffe_losses
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SCRIPTS = ("entry", "finish-image", "install-caffe", "prove", "prove-systems")
+SCRIPTS = ("entry", "finish-image", "gpu-proof", "install-caffe", "prove", "prove-systems")
 
 
 def read(path):
@@ -86,6 +86,25 @@ def test_the_tests_that_gradcheck_runs_exist():
     assert paths
     for path in paths:
         assert os.path.exists(os.path.join(ROOT, path))
+
+
+def test_gpu_proof_says_that_there_is_no_card_before_any_work(tmp_path):
+    """With a nvidia-smi that sees no card, as on a machine without one."""
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    environment = {"PATH": f"{tmp_path}{os.pathsep}{os.defpath}"}
+    script = os.path.join(ROOT, "docker", "gpu-proof")
+    done = subprocess.run([script], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gpu-proof: nvidia-smi names no NVIDIA GPU on this machine; call it where one is")
+
+
+def test_the_checks_of_gpu_proof_refuse_a_caffe_for_the_cpu():
+    done = subprocess.run([sys.executable, "tests/gpu_proof.py"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("gpu-proof: --gpu 0: ")
 
 
 # install-caffe where something is missing

@@ -126,7 +126,18 @@ def test_figures_are_scikit_learns(trained, arguments, is_given, capsys):
         assert row["recall"] == pytest.approx(recall_score(*pair, zero_division=0))
         assert row["f1"] == pytest.approx(f1_score(*pair, zero_division=0))
     overall = figures["metrics"]
-    assert list(overall) == ["mAP", "hit@1", "hit@5", "precision@5", "ranking_loss", "micro_f1", "macro_f1"]
+    assert list(overall) == [
+        "mAP",
+        "mAP_interval",
+        "CF1",
+        "OF1",
+        "hit@1",
+        "hit@5",
+        "precision@5",
+        "ranking_loss",
+        "micro_f1",
+        "macro_f1",
+    ]
     kept = np.arange(CLASSES) != 2
     assert overall["mAP"] == pytest.approx(average_precision_score(labels[:, kept], scores[:, kept], average="macro"))
     assert overall["hit@1"] == pytest.approx(labels[np.arange(IMAGES), scores.argmax(axis=1)].mean())
@@ -139,7 +150,8 @@ def test_figures_are_scikit_learns(trained, arguments, is_given, capsys):
     assert overall["micro_f1"] == pytest.approx(f1_score(labels, decided, average="micro", zero_division=0))
     printed = capsys.readouterr().out
     for name, value in overall.items():
-        assert f"{name:12}  {value:.4f}" in printed
+        number = value[0] if name == "mAP_interval" else value
+        assert f"{name:12}  {number:.4f}" in printed
 
 
 def test_nothing_but_the_table_is_printed(trained):
@@ -302,6 +314,7 @@ def wrong_files(trained):
     (["--iterations", "0"], "--iterations: expected a number >= 1, got 0"),
     (["--threshold", "1"], "--threshold: expected a probability in (0, 1), got 1"),
     (["--metrics", "map"], "metrics must be a list"),
+    (["--metrics", "LRAP", "LRAP"], "--metrics: expected each name once, got LRAP LRAP"),
     (["--metrics", "hit@7"], "hit@7 of 6 classes; give a k of at most 6"),
 ])  # fmt: skip
 def test_refusals_are_one_line(trained, wrong_files, arguments, text, capsys, monkeypatch):
@@ -384,3 +397,13 @@ def test_weights_of_an_older_caffe_whose_blobs_have_four_axes(trained):
     (trained.folder / "old.caffemodel").write_bytes(old.SerializeToString())
     expected = trained.evaluate()["metrics"]
     assert trained.evaluate("--weights", trained.folder / "old.caffemodel")["metrics"] == expected
+
+
+def test_all_metrics(trained, capsys):
+    figures = trained.evaluate("--metrics", "all")["metrics"]
+    known = ["mAP_interval", "CF1@3", "subset_accuracy", "hamming_loss", "mAP_voc2007", "macro_AUROC", "micro_AUROC"]
+    assert {*known, "LRAP", "coverage", "OP", "CR"} <= set(figures)
+    low, high = figures["mAP_interval"]
+    assert low < figures["mAP"] < high
+    text = f"{low:.4f} to {high:.4f}  (95% of 1000 draws of the images, seed 0)"
+    assert text in capsys.readouterr().out

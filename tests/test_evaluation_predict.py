@@ -180,5 +180,5 @@ def test_a_prediction_has_probabilities_or_an_error(folder):
     )
     assert broken.probabilities is None
     assert broken.error == f"{folder}/broken.png is no image that can be decoded, or not all of one"
-    best = predictor.labels(good[0].probabilities, top_k=1)
+    best = predictor.labels(good[0], top_k=1)
     assert best == [(NAMES[best[0].index], good[0].probabilities.argmax(), good[0].probabilities.max())]

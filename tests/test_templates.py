@@ -1,5 +1,6 @@
 """The templates in prototxt/: as the generator writes them, and trained in real Caffe on LMDB and HDF5 data."""
 
+import json
 import os
 import re
 import subprocess
@@ -19,7 +20,7 @@ from caffe_losses.__main__ import main, parser
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STOCK = os.path.join(ROOT, "build", "source", "models")
-EVERY = [(net, loss) for net in templates.TEMPLATES for loss in templates.LOSSES]
+EVERY = [(net, loss) for net in templates.TEMPLATES for loss in ("softmax", "sigmoid")]
 FILES = "train_val.prototxt", "deploy.prototxt", "warmup_solver.prototxt", "solver.prototxt"
 IMAGES, LABELS = 8, 3
 # Learned parameters for 1,000 classes (LeNet: 10). Of BatchNorm's statistics, none are learned.
@@ -123,7 +124,7 @@ def with_inputs(net, loss, path):
         given = parsed(file.read(), caffe_pb2.NetParameter)
     known = templates.TEMPLATES[net]
     inputs = caffe_pb2.NetParameter()
-    for name, shape in [("data", [1, known.channels, known.size, known.size]), ("labels", [1, known.num_classes])]:
+    for name, shape in [("data", [1, known.channels, *known.size]), ("labels", [1, known.num_classes])]:
         inputs.layer.add(name=name, type="Input", top=[name]).input_param.shape.add().dim.extend(shape)
     inputs.layer.extend(layer for layer in given.layer if layer.bottom and layer.name != "metrics")
     path.write_text(str(inputs))
@@ -180,7 +181,7 @@ def test_warm_up_and_halvings(data, label_format, gray):
     options += ["--test-images", 4, "--epochs", 33, "--warmup-epochs", 2, "--force"]
     assert command("template", "lenet", "--loss", "softmax", "-o", folder, *options) == 0
     warmup = rates(folder, "--solver", "warmup_solver.prototxt")
-    base_lr = 0.01 * 4 / 256
+    base_lr = 0.16 * 4 / 256
     assert warmup == pytest.approx([base_lr * (0.1 + 0.9 * i / 4) for i in range(4)], rel=1e-4)
     snapshot = "lenet_softmax_iter_4.solverstate"
     after = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
@@ -240,10 +241,116 @@ def test_sigmoids_start_at_one_in_so_many_classes():
     assert 1 / (1 + np.exp(-bias)) == pytest.approx(1 / 50)
 
 
-@pytest.mark.parametrize("epochs, warmup_epochs", [(90, 9), (10, 1)])
+@pytest.mark.parametrize("epochs, warmup_epochs", [(90, 9), (10, 1), (0.5, 0.5)])
 def test_too_long_a_warm_up_is_refused(epochs, warmup_epochs):
-    with pytest.raises(ValueError, match=r"^solver: a warm-up of \d of \d+ epochs; it has to take at least one, .*$"):
+    with pytest.raises(ValueError, match=r"^solver: a warm-up of \S+ of \S+ epochs; it has to end before .*; leave"):
         templates.template("lenet", "softmax", epochs=epochs, warmup_epochs=warmup_epochs)
+
+
+@pytest.mark.parametrize("epochs, warmup, max_iter", [(90, 1175, 21150), (20, 213, 4700), (1, 10, 235), (0.01, 1, 3)])
+def test_a_warm_up_that_is_not_told_fits(epochs, warmup, max_iter):
+    files = templates.template("lenet", "softmax", epochs=epochs)
+    first = parsed(files["warmup_solver.prototxt"], caffe_pb2.SolverParameter) if warmup > 1 else None
+    main = parsed(files["solver.prototxt"], caffe_pb2.SolverParameter)
+    assert main.max_iter == max_iter
+    assert (first.max_iter if first else 1) == warmup
+    assert list(main.stepvalue) == sorted(set(main.stepvalue))
+    assert all(0 < step < max_iter for step in main.stepvalue)
+
+
+@pytest.mark.parametrize("epochs, max_iter, interval", [(3, 705, 235), (0.5, 118, 118), (1.5, 354, 177)])
+def test_the_end_of_a_training_is_tested(epochs, max_iter, interval):
+    main = parsed(templates.template("lenet", "softmax", epochs=epochs)["solver.prototxt"], caffe_pb2.SolverParameter)
+    assert (main.max_iter, main.test_interval, main.snapshot) == (max_iter, interval, interval)
+
+
+def test_no_warm_up():
+    files = templates.template("lenet", "softmax", warmup_epochs=0)
+    assert sorted(files) == ["deploy.prototxt", "solver.prototxt", "train_val.prototxt"]
+    assert "warm" not in files["solver.prototxt"].split("net:")[0].replace("--warmup-epochs 0", "")
+
+
+def test_a_warm_up_of_another_template_does_not_stay(tmp_path):
+    assert command("template", "lenet", "--loss", "softmax", "-o", tmp_path) == 0
+    with pytest.raises(ValueError, match=r"warmup_solver.prototxt is there, and this template has no warm-up"):
+        command("template", "lenet", "--loss", "softmax", "-o", tmp_path, "--warmup-epochs", "0", "--force")
+
+
+@pytest.fixture(scope="module")
+def lists(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lists")
+    names = write_pictures(folder, 20, height=40, width=60)
+    rows = [f"{name},{'round|red' if k % 2 else 'square'}\n" for k, name in enumerate(names)]
+    (folder / "labels.csv").write_text("path,labels\n" + "".join(rows))
+    assert main(["split", str(folder / "labels.csv"), "-o", str(folder / "lists"), "--test", "0.35"]) == 0
+    return folder / "lists"
+
+
+@pytest.mark.parametrize("loss", templates.LOSSES)
+def test_each_loss_trains_on_lists(loss, lists, tmp_path, capsys):
+    options = ["--lists", lists, "--batch", 4, "--iter-size", 1, "--epochs", 2, "--warmup-epochs", 0]
+    assert command("template", "lenet", "--loss", loss, "-o", tmp_path / "net", *options) == 0
+    assert "LeNet: images of 1 x 28 x 28, 3 classes, 8 iterations of 4 images, " in capsys.readouterr().out
+    log = caffe_program("train", "--solver", "solver.prototxt", cwd=tmp_path / "net").stdout
+    assert "Optimization Done" in log
+    assert templates.LOSSES[loss] in (tmp_path / "net" / "train_val.prototxt").read_text()
+
+
+def image_options(files, phase):
+    net = parsed(files["train_val.prototxt"], caffe_pb2.NetParameter)
+    (layer,) = [x for x in net.layer if x.name == "data" and x.include[0].phase == phase]
+    return json.loads(layer.python_param.param_str)
+
+
+def test_images_of_another_kind(lists, tmp_path):
+    options = {"size": (20, 40), "color": "COLOR", "mean": [1, 2, 3], "scale": 0.5, "mirror": False, "seed": 7}
+    files = templates.template("lenet", "softmax", lists=str(lists), resample=True, base_lr=0.3, **options)
+    train, test = image_options(files, caffe.TRAIN), image_options(files, caffe.TEST)
+    assert train["crop_size"] == test["crop_size"] == [20, 40]
+    assert (train["new_height"], train["new_width"]) == (20, 40)
+    assert (train["mean_value"], train["scale"], train["mirror"], train["seed"]) == ([1, 2, 3], 0.5, False, 7)
+    assert "color" not in train
+    assert train["resample"] and "resample" not in test and "seed" not in test
+    solver = parsed(files["solver.prototxt"], caffe_pb2.SolverParameter)
+    assert (solver.base_lr, solver.random_seed) == (pytest.approx(0.3), 7)
+    deploy = parsed(files["deploy.prototxt"], caffe_pb2.NetParameter)
+    assert list(deploy.layer[0].input_param.shape[0].dim) == [1, 3, 20, 40]
+    command_line = files["solver.prototxt"].split("# Warm")[0].replace("\\\n#", "").split("\n")[0]
+    words = command_line.strip("# ").split()[1:]
+    again = parser().parse_args([*words, "-o", str(tmp_path)])
+    assert (again.size, again.mean, again.mirror, again.base_lr) == ((20, 40), [1, 2, 3], False, 0.3)
+
+
+def test_augmentation(lists):
+    files = templates.template("mobilenet", "softmax", lists=str(lists), size=(64, 64), augment="strong")
+    train, test = image_options(files, caffe.TRAIN), image_options(files, caffe.TEST)
+    assert train["crop_scale"] == [0.08, 1] and train["hue"] == 0.1
+    assert "new_height" not in train
+    assert (test["new_height"], test["crop_size"]) == (73, 64)
+    assert "crop_scale" not in test
+
+
+def test_a_color_net_in_gray(lists):
+    files = templates.template("caffenet", "softmax", lists=str(lists), color="GRAY")
+    assert image_options(files, caffe.TRAIN)["mean_value"] == [114.67]
+    assert image_options(files, caffe.TEST)["color"] == "GRAY"
+
+
+@pytest.mark.parametrize("options, text", [
+    (["--lists", "LISTS", "--images", "5"], "--images: --lists tells it; leave it out"),
+    (["--lists", "LISTS", "--data", "lmdb"], "--data: --lists tells it; leave it out"),
+    (["--augment", "light"], "--augment: it needs --lists; leave it out"),
+    (["--resample"], "--resample: it needs --lists; leave it out"),
+    (["--data", "hdf5", "--mean", "3"], "--mean: --data hdf5 has numbers that are ready for the net; leave it out"),
+    (["--size", "30,40"], "--size: the crop of Caffe's Data layer is square, and lists take any; leave it out"),
+    (["--mean", "1,2"], "--mean: expected 1 or 1 numbers, got 2; give one for each channel"),
+    (["--epochs", "0"], "--epochs: expected a number above 0, got 0"),
+])  # fmt: skip
+def test_options_that_do_not_go_together(options, text, lists, tmp_path):
+    options = [str(lists) if word == "LISTS" else word for word in options]
+    with pytest.raises(ValueError, match=f"^{re.escape(text)}$"):
+        command("template", "lenet", "--loss", "softmax", "-o", tmp_path / "net", *options)
+    assert not (tmp_path / "net").exists()
 
 
 @pytest.mark.parametrize("wrong, message", [
@@ -259,3 +366,10 @@ def test_wrong_arguments_are_refused(wrong, message, tmp_path):
 def test_importing_does_not_import_caffe():
     code = "import sys, caffe_losses.templates, caffe_losses.wiring; print({'caffe', 'google'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"set()"]
+
+
+def test_images_that_are_too_small_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"^check: Caffe does not load the TRAIN phase: "):
+        command("template", "caffenet", "--loss", "softmax", "--size", "32", "-o", tmp_path / "net")
+    assert not (tmp_path / "net").exists()
+    assert command("template", "googlenet", "--loss", "softmax", "--size", "96", "-o", tmp_path / "net") == 0

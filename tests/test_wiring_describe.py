@@ -53,7 +53,7 @@ def test_a_picture_becomes_what_the_data_layer_makes_of_it(mean_image, tmp_path,
     expected = transform_for_testing(inference.sources["data"])(str(tmp_path / "a.png"))
     np.testing.assert_allclose(values.transpose(2, 0, 1), expected, rtol=1e-6, atol=1e-5)
     assert description["color"] == "BGR" and channels == 3
-    assert [reason.split()[0] for reason in unknown] == ["classes", "thresholds"]
+    assert [reason.split()[0] for reason in unknown] == ["classes"]
 
 
 @pytest.mark.parametrize("text, shapes, keys, reasons", [
@@ -72,8 +72,7 @@ def test_a_picture_becomes_what_the_data_layer_makes_of_it(mean_image, tmp_path,
 def test_what_is_not_known_is_left_out_and_named(text, shapes, keys, reasons):
     description, unknown, _ = described(text + FC + LOSS, shapes)
     assert list(description) == keys
-    more = ["classes (layer data has no names; give --classes)", "thresholds (give --thresholds)"]
-    assert unknown == reasons + more
+    assert unknown == [*reasons, "classes (layer data has no names; give --classes)"]
 
 
 def test_the_shape_tells_a_gray_net():
@@ -88,11 +87,9 @@ def test_several_heads_have_no_classes():
     assert unknown == ["all but inputs and outputs (there are several)"]
 
 
-def test_classes_and_thresholds(tmp_path):
+def test_classes(tmp_path):
     (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
-    known = {"classes": str(tmp_path / "names.txt"), "thresholds": [0.1, 0.2, 0.3, 0.4, 0.5]}
-    description, unknown, _ = described(source("ImageData", IMAGE_DATA.format("")) + FC + LOSS, **known)
-    assert (description["classes"], description["thresholds"]) == (list("abcde"), known["thresholds"])
+    text = source("ImageData", IMAGE_DATA.format("")) + FC + LOSS
+    description, unknown, _ = described(text, classes=str(tmp_path / "names.txt"))
+    assert description["classes"] == list("abcde")
     assert not unknown
-    with pytest.raises(ValueError, match="expected a threshold for each of 5 classes, got 2"):
-        described(source("ImageData", IMAGE_DATA.format("")) + FC + LOSS, thresholds=[0.1, 0.2])

@@ -43,6 +43,8 @@ def wired_file(tmp_path, text, *options):
     ("Data", LMDB, {"crop_size": 8, "mirror": True, "scale": 0.1, "mean_value": [104, 117, 123]}),
     ("ImageData", FILES, {"crop_size": 8, "new_height": 10, "new_width": 9, "mean_value": [7], "color": "GRAY",
                           "shuffle": True}),
+    ("TagImageData", FILES, {"crop_size": 8, "new_height": 10, "new_width": 9, "mean_value": [7], "color": "GRAY",
+                             "shuffle": True}),
 ])  # fmt: skip
 def test_image_lists_take_the_place_of_single_labels(tmp_path, image_lists, capsys, kind, said, expected):
     net = wired_file(tmp_path, IMAGES.format(kind, said) + FC + ACCURACY + LOSS, *image_lists, "--metrics", "mAP")

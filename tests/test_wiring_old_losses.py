@@ -51,6 +51,16 @@ def test_what_a_loss_of_ones_own_says_is_dropped_and_said():
     )
 
 
+def test_metrics_of_another_caffe_go():
+    measure = layer("measure", "MultiLabelAccuracy", "fc label", "measure")
+    net, lines = wire(DATA + FC + LOSS + measure)
+    assert "measure" not in net
+    assert "measure: removed: MultiLabelAccuracy is of another Caffe" in lines
+    assert refused(DATA + FC + LOSS + measure + layer("show", "Silence", "measure", "")) == (
+        "layer measure (MultiLabelAccuracy) is of another Caffe, but its top is in use"
+    )
+
+
 def test_a_loss_of_learned_blobs_is_refused():
     siamese = layer("own", "ContrastiveLoss", "fc other label", "own")
     assert refused(DATA + FC + OTHER + siamese, heads=["own"]) == (

@@ -136,7 +136,8 @@ def test_stages_choose_the_layers_of_each_phase():
     )
     assert refused(text + FC + LOSS) == (
         "layer fc takes data, which no layer before it makes; the net has layers for the stages fit, measure, use: "
-        "name them with --stage, e.g. --stage fit measure"
+        "name them with --stage, where a command has it, e.g. --stage fit measure; or write one into the net: "
+        'state { stage: "fit" }'
     )
     wired, lines = wiring.wire(
         parsed(text + FC + LOSS), "AsymmetricLoss", sources=["a", "b"], stages=(["fit"], ["measure"])

@@ -9,6 +9,7 @@ from ..files import Outputs, check_regular
 from ..net import prototxt
 from ..net.sources import named_files
 from ..net.view import NO_STAGES
+from ..parallel import devices
 from ..wiring import check
 
 
@@ -34,6 +35,11 @@ def input_file(text):
 def positive(text):
     """A whole number >= 1."""
     return whole(text, "a number >= 1")
+
+
+def device_number(text):
+    """A whole number >= 0."""
+    return int(text) if text.isdecimal() else refuse("a device number such as 0", text)
 
 
 def size(text):
@@ -71,6 +77,20 @@ def refuse(expected, text):
     raise argparse.ArgumentTypeError(f"expected {expected}, got {text}")
 
 
+# The argument of the commands that compute on one device
+
+
+def add_gpu(parser):
+    parser.add_argument("--gpu", metavar="N", type=device_number, help="compute on the GPU of this number (the CPU)")
+
+
+def use_gpu(options):
+    """Have Caffe compute on the GPU of --gpu. ValueError if this Caffe, or this machine, has none of that number."""
+    if options.gpu is not None:
+        devices.check_built_for_gpus(f"--gpu {options.gpu}")
+        devices.use(options.gpu)
+
+
 # Arguments of the commands that write files
 
 
@@ -78,14 +98,14 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths, net=None):
+def outputs(options, paths, net=None, texts=()):
     """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
-    written = "output", "output_weights", "json", "png"
+    written = "output", "output_weights", "tune_thresholds", "json", "png"
     values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     inputs = [word for word in words if isinstance(word, str)]
     inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
-    return Outputs(paths, inputs=inputs, force=options.force)
+    return Outputs(paths, inputs=inputs, force=options.force, texts=texts)
 
 
 # Arguments of the commands that rewrite a net

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 
+from ..evaluation import thresholds
 from ..net import prototxt, trial, weights
 from ..wiring import check_contract, deploy, describe
 from .arguments import add_rewriting, finish, input_file, stages_of
@@ -32,6 +33,12 @@ def add_parser(commands):
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the data layer's), for the JSON"
     )
+    parser.add_argument(
+        "--thresholds",
+        metavar="FILE",
+        type=input_file,
+        help="JSON with the probability from which on a picture has each class, for the JSON",
+    )
     add_rewriting(parser)
     parser.set_defaults(run=run)
 
@@ -59,6 +66,14 @@ def run(options):
     else:
         shapes = trial.shapes(inference.net, "TEST", sys.path)
     description, unknown = describe(inference, shapes, options.classes)
+    if options.thresholds:
+        if "classes" not in description:
+            raise ValueError(
+                f"--thresholds {options.thresholds}: the names of the classes are not known; give --classes"
+            )
+        description["thresholds"] = thresholds.read(options.thresholds, description["classes"])
+    else:
+        unknown.append("thresholds (give --thresholds)")
     path = os.path.splitext(options.output)[0] + ".json"
     more[path] = json_text(dict(places(options, path), **description))
     inference.lines.extend([f"{path}: left out, as not known: {'; '.join(unknown)}"] if unknown else [])

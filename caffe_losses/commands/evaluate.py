@@ -3,9 +3,19 @@
 import json
 from importlib import import_module
 
-from ..evaluation import PROBABILITY, TOP_K, evaluate
+from ..evaluation import OBJECTIVES, PROBABILITY, TOP_K, evaluate
 from ..net import prototxt
-from .arguments import add_force, add_trained_net, add_views, outputs, positive, views_of
+from .arguments import (
+    add_force,
+    add_gpu,
+    add_trained_net,
+    add_views,
+    input_file,
+    outputs,
+    positive,
+    use_gpu,
+    views_of,
+)  # fmt: skip
 
 
 def add_parser(commands):
@@ -24,7 +34,8 @@ def add_parser(commands):
         "--metrics",
         metavar="NAME",
         nargs="+",
-        help="mAP, hit@K, precision@K, ranking_loss, micro_f1, macro_f1 (all, with K of 1 and 5)",
+        help="names of docs/metrics-and-evaluation.md, such as mAP hit@1 CF1 OF1 CF1@3 LRAP, or all; without it, mAP "
+        "with its interval, CF1, OF1, hit@1, hit@5, precision@5, ranking_loss, micro_f1, macro_f1",
     )
     parser.add_argument(
         "--top-k",
@@ -39,9 +50,17 @@ def add_parser(commands):
         help=f"for the same: it is given those of at least this probability or, with --scores, score, and always "
         f"its best ({PROBABILITY}, of a sigmoid's)",
     )
+    parser.add_argument(
+        "--thresholds", metavar="FILE", type=input_file, help="for the same: a threshold for each class, of a file"
+    )
+    parser.add_argument(
+        "--tune-thresholds", metavar="OUT", help="write the thresholds that are best for these images and --objective"
+    )
+    parser.add_argument("--objective", choices=OBJECTIVES, help="of --tune-thresholds (macro_f1)")
     add_views(parser)
     parser.add_argument("--json", metavar="OUT", help="write all figures of all classes")
     parser.add_argument("--png", metavar="OUT", help="draw precision and recall, and average precision by frequency")
+    add_gpu(parser)
     add_force(parser)
     parser.set_defaults(run=run)
 
@@ -50,8 +69,12 @@ def run(options):
     if options.png:
         import_module("matplotlib")  # if it is missing, that is told before the work
     prototxt.quiet()
-    output = outputs(options, filter(None, [options.json, options.png]), prototxt.read(options.model).net)
+    if options.objective and not options.tune_thresholds:
+        raise ValueError("--objective: it is of --tune-thresholds; leave it out, or give both")
+    written = filter(None, [options.tune_thresholds, options.json, options.png])
+    output = outputs(options, written, prototxt.read(options.model).net)
     chosen = views_of(options)
+    use_gpu(options)
     report = evaluate(
         options.model,
         options.weights,
@@ -63,12 +86,19 @@ def run(options):
         metrics=options.metrics,
         top_k=options.top_k,
         threshold=options.threshold,
+        thresholds=options.thresholds,
         views=chosen,
     )
     print("\n".join(report.lines()))
     if chosen:
         print(f"probabilities are means over {len(chosen)} views of each image")
     contents = []
+    if options.tune_thresholds:
+        objective = options.objective or OBJECTIVES[0]
+        text, rest = report.tuned(objective)
+        contents.append(text)
+        without = f"; 0.5 for {len(rest)} classes without an image, e.g. {rest[0]}" if rest else ""
+        print(f"{options.tune_thresholds}: thresholds of the best {objective} of these images{without}")
     if options.json:
         figures = dict(report.all(), model=options.model, weights=options.weights, decision=report.decision)
         figures.update(crops=options.crops, mirror=options.mirror)

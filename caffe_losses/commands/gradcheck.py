@@ -1,7 +1,7 @@
 """caffe-losses gradcheck: are a net's gradients right?"""
 
 from .. import gradcheck
-from .arguments import input_file, positive
+from .arguments import add_gpu, input_file, positive, use_gpu
 
 
 def add_parser(commands):
@@ -16,10 +16,12 @@ def add_parser(commands):
     parser.add_argument("--bottom", metavar="K", type=int, help="only the bottom K of each layer, from 0")
     parser.add_argument("--elements", metavar="N", type=positive, default=100, help="at most N of a blob (100)")
     parser.add_argument("--phase", choices=["TRAIN", "TEST"], default="TRAIN")
+    add_gpu(parser)
     parser.set_defaults(run=run)
 
 
 def run(options):
+    use_gpu(options)
     checked = gradcheck.check_net(
         options.net, layer=options.layer, bottom=options.bottom, elements=options.elements, phase=options.phase
     )

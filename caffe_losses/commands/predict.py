@@ -3,9 +3,9 @@
 import json
 import sys
 
-from ..evaluation import PROBABILITY, TOP_K, Predictor
+from ..evaluation import PROBABILITY, TOP_K, Predictor, thresholds_of
 from ..net import prototxt
-from .arguments import add_trained_net, add_views, positive, size, views_of
+from .arguments import add_gpu, add_trained_net, add_views, input_file, positive, size, use_gpu, views_of
 
 
 def add_parser(commands):
@@ -28,22 +28,35 @@ def add_parser(commands):
         help=f"only labels of at least this probability, and the best ({PROBABILITY}, of a sigmoid loss)",
     )
     parser.add_argument(
+        "--thresholds",
+        metavar="FILE",
+        type=input_file,
+        help="a threshold for each class, of evaluate --tune-thresholds",
+    )
+    parser.add_argument(
         "--resize", metavar="H,W", type=size, help="first, as convert_imageset did it for an LMDB; the net then crops"
     )
     add_views(parser)
+    add_gpu(parser)
     parser.add_argument("--json", action="store_true", help="print JSON, a line a picture")
     parser.set_defaults(run=run)
 
 
 def run(options):
     prototxt.quiet()
+    if options.thresholds and options.threshold is not None:
+        raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
+    use_gpu(options)
     predictor = Predictor(
         options.model, options.weights, classes=options.classes, resize=options.resize, views=views_of(options)
     )
     code = 0
     for prediction in predictor.predict(options.images):
         if prediction.error is None:
-            labels = predictor.labels(prediction.probabilities, threshold=options.threshold, top_k=options.top_k)
+            threshold = options.threshold
+            if options.thresholds:
+                threshold = thresholds_of(options.thresholds, predictor.names)
+            labels = predictor.labels(prediction, threshold=threshold, top_k=options.top_k)
             print((json_of if options.json else text_of)(prediction.path, labels), flush=True)
         else:
             print(f"caffe-losses: {prediction.error}", file=sys.stderr)

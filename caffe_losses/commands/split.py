@@ -30,14 +30,19 @@ def add_parser(commands):
 
 
 def add_list(parser):
+    """The arguments that tell of a list, and how to write another."""
+    add_reading(parser)
+    parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (0)")
+    add_force(parser)
+
+
+def add_reading(parser):
     """The arguments that tell of a list."""
     parser.add_argument("list", metavar="LIST", type=input_file, help=".txt, .csv or .jsonl list of images with labels")
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the list's own, in order)"
     )
     parser.add_argument("--separator", metavar="S", help="of the labels in a cell; '': each cell is one label")
-    parser.add_argument("--seed", type=int, default=0, help="of what is left to chance (0)")
-    add_force(parser)
 
 
 def read_list(options):
@@ -58,14 +63,13 @@ def run(options):
         raise ValueError(f"--test: expected a share in (0, 1), got {options.test}")
     ending = ENDINGS[form_of(options.list)]
     paths = [os.path.join(options.output, name) for name in ("test" + ending, "train" + ending, "classes.txt")]
-    output = outputs(options, paths)
     check_other_forms(options.output, ending)
     images = read_list(options)
     parts = parts_of(images, options)
     names = [parts.train.name(k) for k in range(parts.train.num_classes())]
-    output.write(
-        [lists.text(parts.test, paths[0]), lists.text(parts.train, paths[1]), "".join(name + "\n" for name in names)]
-    )
+    texts = [lists.text(part, path) for part, path in zip((parts.test, parts.train), paths)]
+    texts.append("".join(name + "\n" for name in names))
+    outputs(options, paths, texts=texts).write(texts)
     for path, part in zip(paths, (parts.test, parts.train)):
         print(f"{path}: {len(part)} images{findings.absent(part)}")
     print(f"{paths[2]}: {len(names)} classes")

@@ -11,10 +11,13 @@ from .logs import Log, read_log
 from .plot import plot
 from .predict import Label, Prediction, Predictor
 from .report import Report
+from .thresholds import OBJECTIVES
+from .thresholds import read as thresholds_of
 from .views import CROPS, views
 
 __all__ = [
     "CROPS",
+    "OBJECTIVES",
     "PROBABILITY",
     "TOP_K",
     "Label",
@@ -25,5 +28,6 @@ __all__ = [
     "evaluate",
     "plot",
     "read_log",
+    "thresholds_of",
     "views",
 ]

@@ -4,14 +4,16 @@ import math
 from collections import namedtuple
 
 from .. import extras
-from ..metrics import MultiLabelMetrics
+from ..metrics import PAPERS, MultiLabelMetrics
 from ..net import prototxt, weights
 from ..net.heads import label_options, main_head, view_for_testing
 from ..net.kinds import kind
 from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
+from . import field
 from .decision import decision
 from .report import Report
+from .thresholds import read
 from .views import batches_of_views
 
 Size = namedtuple("Size", "batches images")  # batches to run, and how many of their images count
@@ -20,7 +22,7 @@ Count = namedtuple("Count", "images reason")  # images in the test set; if that 
 
 def evaluate(
     model, caffemodel, *, iterations=None, images=None, scores=None, labels=None, classes=None, metrics=None,
-    top_k=None, threshold=None, views=None
+    top_k=None, threshold=None, thresholds=None, views=None
 ):  # fmt: skip
     """Run the TEST phase of a net over its test set, once.
 
@@ -32,10 +34,11 @@ def evaluate(
         scores: a blob to measure; None: that of the loss with the largest loss_weight.
         labels: the blob with the labels; None: that loss's.
         classes: a file with one class name a line; None: the data layer's, or numbers.
-        metrics: names for MultiLabelMetrics; None: all, with k of 1 and 5.
+        metrics: names for MultiLabelMetrics, and of field.METRICS; ["all"]: each; None: those of a paper's table.
         top_k: for precision, recall and F1, an image is given its k best labels.
         threshold: for the same, it is given those of at least this probability or, with `scores`, score; and always
             its best. If both are None, 0.5 for a sigmoid's and the 5 best for others.
+        thresholds: a file with a probability for each class, as `thresholds.text` makes it, instead of threshold.
         views: of each image, as the function `views` gives them: their probabilities are averaged; or None.
 
     Images are compared by the scores that a Softmax or Sigmoid layer makes probabilities of, or their logarithm: in
@@ -49,21 +52,38 @@ def evaluate(
         OSError: a file cannot be read.
     """
     test = TestSet(prototxt.read(model).net, model, scores, labels)
-    decided = test.decision(threshold, top_k)
+    if threshold is not None and thresholds is not None:
+        raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
+    decided = test.decision(threshold, top_k)  # refused before the work
     net = weights.load(test.net, caffemodel)
     shape = net.blobs[test.scores].data.shape
     if len(shape) < 2:
         raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
     names = class_names(test.image_data, classes, shape[1])
-    measured = metrics_of(metrics, shape[1], decided, dict(test.label_options, softmax=test.makes == "Softmax"))
+    if thresholds is not None:
+        decided = test.decision(read(thresholds, names), top_k)
+    wanted = metric_names(metrics, shape[1])
+    measured = metrics_of(wanted, decided, dict(test.label_options, softmax=test.makes == "Softmax"))
     measure(net, test, measured, test.size(shape[0], iterations, images), views)
-    return Report(measured, names, metrics or measured.metrics, decided)
+    return Report(measured, names, wanted, decided, test.makes)
 
 
-def metrics_of(names, classes, decided, options):
-    """MultiLabelMetrics of these names, or of all, and of those that the report needs."""
+def metric_names(names, classes):
+    """What the user asks for, or what is told without that."""
     cuts = [f"{name}@{k}" for name, k in (("hit", 1), ("hit", 5), ("precision", 5)) if k <= classes]
-    names = list(names or ["mAP", *cuts, "ranking_loss", "micro_f1", "macro_f1"])
+    usual = ["mAP", "mAP_interval", "CF1", "OF1", *cuts, "ranking_loss", "micro_f1", "macro_f1"]
+    if names != ["all"]:
+        return list(names or usual)
+    others = ["mAP_voc2007", *PAPERS, *(f"{name}@3" for name in PAPERS if classes >= 3)]
+    others += ["subset_accuracy", "hamming_loss", *field.METRICS]
+    return usual + [name for name in others if name not in usual]
+
+
+def metrics_of(names, decided, options):
+    """MultiLabelMetrics of these names, and of those that the report needs."""
+    if len(set(names)) < len(names):
+        raise ValueError(f"--metrics: expected each name once, got {' '.join(names)}")
+    names = [name for name in names if name not in field.METRICS]
     names += [name for name in ("mAP", "micro_f1") if name not in names]
     return MultiLabelMetrics(metrics=names, **decided, **options)
 
@@ -133,7 +153,9 @@ class TestSet:
         """What MultiLabelMetrics is told: a threshold is a probability of a softmax, or else a score."""
         decided = decision(self.head and self.head.activation, threshold, top_k)
         if "threshold" in decided and self.makes == "Sigmoid":
-            decided["threshold"] = score_of(decided["threshold"])
+            threshold = decided["threshold"]
+            each = isinstance(threshold, list)
+            decided["threshold"] = list(map(score_of, threshold)) if each else score_of(threshold)
         return decided
 
     def size(self, batch, iterations=None, images=None):

@@ -19,11 +19,13 @@ Label = namedtuple("Label", "name index probability")
 Picture = namedtuple("Picture", "values error")  # an array of views x channels x height x width, or why there is none
 
 
-class Prediction(namedtuple("Prediction", "path probabilities error")):
+class Prediction(namedtuple("Prediction", "path probabilities scores error")):
     """What a picture file is given.
 
     path           of the file
     probabilities  one for each class, a float32 array; None if there is an error
+    scores         what they are made of, by which labels are ranked: many probabilities are 1 or 0 alike in float32.
+                   The probabilities, if the net has no scores or there are several views
     error          why the picture cannot be read, a line; None if all is well
     """
 
@@ -35,7 +37,7 @@ class Predictor:
 
         predictor = Predictor("train_val.prototxt", "net.caffemodel")
         for prediction in predictor.predict(["cat.jpg", "dog.jpg"]):
-            print(prediction.path, prediction.error or predictor.labels(prediction.probabilities))
+            print(prediction.path, prediction.error or predictor.labels(prediction))
 
     Args:
         model: prototxt of the train_val.
@@ -67,9 +69,10 @@ class Predictor:
         for start in range(0, len(paths), BATCH):
             pictures = [self.picture(path) for path in paths[start : start + BATCH]]
             arrays = [picture.values for picture in pictures if picture.error is None]
-            rows = iter(self.forward(np.stack(arrays)) if arrays else ())
+            rows = zip(*self.forward(np.stack(arrays))) if arrays else iter(())
             for path, picture in zip(paths[start : start + BATCH], pictures):
-                yield Prediction(path, next(rows) if picture.error is None else None, picture.error)
+                probabilities, scores = next(rows) if picture.error is None else (None, None)
+                yield Prediction(path, probabilities, scores, picture.error)
 
     def picture(self, path):
         """The Picture that the net takes; with an error also for one of another size than the net was loaded for."""
@@ -87,6 +90,9 @@ class Predictor:
     def load(self, shape):
         inference = deploy(self.train_val, shapes={self.top: [BATCH, *shape]})
         self.shape, self.output = shape, inference.outputs[0].blob
+        last = inference.net.layer[-1]
+        makes = last.type in ("Softmax", "Sigmoid") and last.top[0] == self.output != last.bottom[0]
+        self.scores = last.bottom[0] if makes else self.output
         self.net = weights.load(inference.net, self.caffemodel)
         output = self.net.blobs[self.output].data.shape
         if np.prod(output) != BATCH * output[1]:
@@ -94,28 +100,34 @@ class Predictor:
         self.names = class_names(self.source, self.classes, output[1])
 
     def forward(self, pictures):
-        """The means of the probabilities of all views, a row for each picture."""
-        return np.mean([self.probabilities(pictures[:, k]) for k in range(len(self.transforms))], axis=0)
+        """(the means of the probabilities of all views, scores), each with a row for each picture."""
+        made = [self.run(pictures[:, k]) for k in range(len(self.transforms))]
+        probabilities = np.mean([probabilities for probabilities, _ in made], axis=0)
+        return probabilities, made[0][1] if len(made) == 1 else probabilities
 
-    def probabilities(self, pictures):
+    def run(self, pictures):
         blob = self.net.blobs[self.top]
         blob.reshape(*pictures.shape)
         blob.data[...] = pictures
         self.net.forward()
-        return self.net.blobs[self.output].data.reshape(len(pictures), -1).copy()
+        return tuple(self.net.blobs[name].data.reshape(len(pictures), -1).copy() for name in (self.output, self.scores))
 
-    def labels(self, probabilities, *, threshold=None, top_k=None):
+    def labels(self, prediction, *, threshold=None, top_k=None):
         """The labels that a picture is given, the most probable first, one at least.
 
         Args:
-            probabilities: those of a Prediction.
-            threshold: only labels of at least this probability.
+            prediction: a Prediction.
+            threshold: only labels of at least this probability, or of those of each class.
             top_k: only so many labels. If both are None, a threshold of 0.5 for a sigmoid loss, else the 5 best.
 
         Returns:
             A list of Label(name, index, probability).
         """
+        _, probabilities, scores, _ = prediction
         rule = decision(self.head.activation, threshold, top_k)
-        is_label = predict_labels(probabilities[None], **rule)[0]
-        order = np.argsort(-probabilities, kind="mergesort")
+        is_label = predict_labels(scores[None], top_k=rule.get("top_k", len(scores)))[0]
+        if "threshold" in rule:
+            is_label &= predict_labels(probabilities[None], rule["threshold"], at_least_one=False)[0]
+        order = np.argsort(-scores, kind="mergesort")
+        is_label[order[0]] = True
         return [Label(self.names[c], int(c), float(probabilities[c])) for c in order if is_label[c]]

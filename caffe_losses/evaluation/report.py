@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..metrics import f1
-from . import curves
+from . import curves, field, thresholds
 
 MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed
 COLUMNS = ("class", "images", "AP", "precision", "recall", "F1")
@@ -15,12 +15,15 @@ class Report:
     metrics   MultiLabelMetrics with mAP and F1, to which all was added
     names     of the classes
     overall   the names of the metrics to tell
-    decision  {"threshold": x} or {"top_k": k} or both: which labels an image is given; x in the scores' own unit
+    decision  {"threshold": x} or {"top_k": k} or both: which labels an image is given; x, or one for each class, in the
+              scores' own unit
+    makes     "Softmax" or "Sigmoid", which makes probabilities of the scores; or None
     """
 
-    def __init__(self, metrics, names, overall, decision):
+    def __init__(self, metrics, names, overall, decision, makes=None):
+        self.makes = makes
         self.metrics, self.names, self.decision, self.images = metrics, names, decision, metrics.images
-        self.overall = {name: float(metrics.value(name)) for name in overall}
+        self.overall = {name: value(metrics, name) for name in overall}
         self.frequencies = metrics.positives
         by_class = {
             "AP": metrics.average_precisions(),
@@ -48,7 +51,7 @@ class Report:
         rules = " and ".join(rule(name, value, unit) for name, value in self.decision.items())
         lines += ["", f"{self.images} images; precision, recall and F1 of labels given to {rules}, always the best"]
         width = max(map(len, self.overall))
-        return lines + [f"{name:{width}}  {value:.4f}" for name, value in self.overall.items()]
+        return lines + [f"{name:{width}}  {text(figure)}" for name, figure in self.overall.items()]
 
     def row(self, c):
         figures = [column[c] for column in self.by_class.values()]
@@ -66,12 +69,42 @@ class Report:
         ]
         return {"images": self.images, "metrics": self.overall, "classes": classes}
 
+    def tuned(self, objective):
+        """(the text of a file with the thresholds that are best for an objective, the names of classes that have none).
+
+        ValueError if no probabilities are made of the scores.
+        """
+        if self.makes is None:
+            raise ValueError("--tune-thresholds: expected scores that a Softmax or Sigmoid makes probabilities of; "
+                             "leave out --scores")  # fmt: skip
+        found = thresholds.tune(self.metrics, objective)
+        values = [
+            thresholds.UNKNOWN if score is None else thresholds.probability_of(score, self.makes) for score in found
+        ]
+        return thresholds.text(values, self.names), [n for n, score in zip(self.names, found) if score is None]
+
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""
         curves.draw(path, self.metrics, self.names, f"{title}: {self.images} images, {len(self.names)} classes")
 
 
+def value(metrics, name):
+    """A number, or [low, high] of an interval."""
+    if name == "mAP_interval":
+        return field.METRICS[name](metrics)
+    return float(field.METRICS[name](metrics) if name in field.METRICS else metrics.value(name))
+
+
+def text(figure):
+    if isinstance(figure, float):
+        return f"{figure:.4f}"
+    low, high = figure
+    return f"{low:.4f} to {high:.4f}  ({field.LEVEL:.0%} of {field.DRAWS} draws of the images, seed {field.SEED})"
+
+
 def rule(name, value, unit):
+    if isinstance(value, list):
+        return f"{unit} >= the threshold of their class"
     return f"{unit} >= {value:.4g}" if name == "threshold" else f"the {value} highest scores"
 
 

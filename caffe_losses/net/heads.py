@@ -73,8 +73,9 @@ def options_of(layer, fields=None):
         return parse(kind(layer), layer.python_param.param_str)
     options = published_options(layer, fields or {}) if published_loss(layer) is not None else {}
     loss_param = layer.loss_param
-    if layer.softmax_param.axis != CLASS_AXIS:
-        options["axis"] = layer.softmax_param.axis
+    axis = layer.infogain_loss_param.axis if layer.type == "InfogainLoss" else layer.softmax_param.axis
+    if axis != CLASS_AXIS:
+        options["axis"] = axis
     if loss_param.HasField("ignore_label"):
         options["ignore_label"] = loss_param.ignore_label
     if loss_param.HasField("normalization"):

@@ -9,11 +9,17 @@ LEARNED = "Convolution", "Deconvolution", "Embed", "InnerProduct", "LSTM", "RNN"
 LABEL_LOSSES = {
     "EuclideanLoss": None,
     "HingeLoss": None,
+    "InfogainLoss": "Softmax",
     "MultinomialLogisticLoss": None,
     "SigmoidCrossEntropyLoss": "Sigmoid",
     "SoftmaxWithLoss": "Softmax",
 }
-ONE_LABEL = "HingeLoss", "MultinomialLogisticLoss", "SoftmaxWithLoss"  # of these, those whose label is a class index
+ONE_LABEL = (
+    "HingeLoss",
+    "InfogainLoss",
+    "MultinomialLogisticLoss",
+    "SoftmaxWithLoss",
+)  # of these, those whose label is a class index
 
 
 def kind(layer):

@@ -9,16 +9,20 @@ from collections import namedtuple
 from ..options import parse
 
 
-class Published(namedtuple("Published", "activation labels options lost")):
+class Published(namedtuple("Published", "activation labels options lost has_weights")):
     """A loss of others.
 
     activation  "Softmax" or "Sigmoid", which it makes probabilities with; None if versions of it differ
     labels      "DENSE", "INDEX", or what its labels are, in words, if we have no such labels
     options     {option of ours: value} of what it always does
     lost        what else is to be known of it, in words; "" for nothing
+    has_weights whether it takes weights of rows, as a third bottom
     """
 
     __slots__ = ()
+
+    def __new__(cls, activation, labels, options, lost, has_weights=False):
+        return super().__new__(cls, activation, labels, options, lost, has_weights)
 
 
 BATCH = {"normalization": "BATCH_SIZE"}
@@ -32,7 +36,11 @@ PYTHON = {
         "Sigmoid", "DENSE", dict(BATCH, alpha=None),
         "class balances that it reads from a file are --param class_weight=FILE here",
     ),
+    "SoftmaxSoftLabel": Published(
+        "Softmax", "INDEX", BATCH, "a version of it does not read its third bottom, the weights of images", True,
+    ),
 }  # fmt: skip
+PASCAL = "PascalMultilabelDataLayerSync", "PascalMultilabelDataLayerAsync"
 WEIGHTS = "weights of classes are --param class_weight"
 UNSCALED = dict(BATCH, label_scale="NONE")
 TYPES = {
@@ -50,10 +58,25 @@ TYPES = {
 
 
 def published(layer):
-    """The Published of a layer with scores and labels; None for any other."""
-    if len(layer.bottom) != 2:
+    """The Published of a layer with scores and labels, and weights if it takes them; None for any other."""
+    known = PYTHON.get(layer.python_param.layer) if layer.type == "Python" else TYPES.get(layer.type)
+    return known if known is not None and len(layer.bottom) == 2 + known.has_weights else None
+
+
+def published_images(layer):
+    """What a data layer of Caffe's Pascal example does, as options of MultiLabelImageData; None for any other layer.
+
+    It shuffles and mirrors the images of all splits. Those of val and test stay as they are here.
+    """
+    if layer.python_param.layer not in PASCAL:
         return None
-    return PYTHON.get(layer.python_param.layer) if layer.type == "Python" else TYPES.get(layer.type)
+    try:
+        options = parse(layer.name, layer.python_param.param_str)
+        (height, width), batch_size = options["im_shape"], options["batch_size"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    images = {"batch_size": batch_size, "new_height": height, "new_width": width, "mean_value": 128}
+    return images if options.get("split") in ("val", "test") else dict(images, mirror=True, shuffle=True)
 
 
 def published_options(layer, fields):

@@ -8,6 +8,7 @@ from .. import files
 from ..data import TRANSFORM_OPTIONS, Transform, lists
 from ..options import parse
 from .kinds import is_ours, kind
+from .published import published_images
 
 BATCH_PARAMS = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param"}
 
@@ -26,7 +27,7 @@ def batch_param(layer):
 
 def batch_size(layer):
     """Images at a time; None if the layer does not tell."""
-    options = image_options(layer)
+    options = image_options(layer) or published_images(layer)
     if options is not None:
         return options["batch_size"]
     return batch_param(layer).batch_size if layer.type in BATCH_PARAMS else None
@@ -129,9 +130,9 @@ def count_lmdb(data):
 
 
 def is_gray(layer):
-    """Whether a data layer of Caffe's makes images of one channel. Of Data, one mean_value is taken to tell so."""
+    """Whether a data layer of a Caffe makes images of one channel. Of Data, one mean_value is taken to tell so."""
     transform = layer.transform_param
-    if layer.type == "ImageData":
+    if layer.type == "ImageData" or layer.HasField("image_data_param"):
         return not layer.image_data_param.is_color
     return bool(transform.force_gray or len(transform.mean_value) == 1)
 
@@ -158,12 +159,12 @@ def shape_of_top(layer, place):
 def shape_of_images(layer):
     """(channels, height, width) of a layer that reads images; None if it does not tell."""
     image, transform, memory = layer.image_data_param, layer.transform_param, layer.memory_data_param
-    channels, options = 1 if is_gray(layer) else 3, image_options(layer)
+    channels, options = 1 if is_gray(layer) else 3, image_options(layer) or published_images(layer)
     if options is not None:
         return transform_of(dict(options, mean_file=None)).shape()
     if transform.crop_size and layer.type in ("Data", "ImageData", "WindowData"):
         return channels, transform.crop_size, transform.crop_size
-    if layer.type == "ImageData" and image.new_height and image.new_width:
+    if image.new_height and image.new_width:
         return channels, image.new_height, image.new_width
     return (memory.channels, memory.height, memory.width) if layer.type == "MemoryData" else None
 
@@ -195,16 +196,18 @@ def transform_for_testing(layer, resize=None):
 def options_for_testing(layer):
     """The options of a data layer's Transform in the TEST phase; None if it does not tell."""
     options = image_options(layer)
-    if options is None and layer.type in ("Data", "ImageData"):
+    if options is None and (layer.type in ("Data", "ImageData") or published_images(layer)):
         options = transform_options(layer)
     return options and dict(options, mirror=False)  # mirroring is for training
 
 
 def transform_options(layer):
-    """What a Data or ImageData layer does to an image, as options of MultiLabelImageData."""
+    """What a Data or ImageData layer, or a published one, does to an image, as options of MultiLabelImageData."""
+    public = published_images(layer)
+    if public is not None:
+        return {name: value for name, value in public.items() if name != "batch_size"}
     transform, image, options = layer.transform_param, layer.image_data_param, {}
-    if layer.type == "ImageData":
-        options.update({field: getattr(image, field) for field in ("new_height", "new_width") if getattr(image, field)})
+    options.update({field: getattr(image, field) for field in ("new_height", "new_width") if getattr(image, field)})
     options.update({field: getattr(transform, field) for field in ("crop_size", "mean_file", "mirror")
                     if getattr(transform, field)})  # fmt: skip
     if is_gray(layer):

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 
 from .prototxt import temporary
@@ -46,6 +47,15 @@ def run(nets, phase, labels):
     return in_process(nets, None, phase=phase, run=True, labels=labels)["learns"]
 
 
+def measure(net, labels):
+    """{"parameters": how many numbers a net learns, "seconds": what a forward and a backward of TRAIN take}.
+
+    labels  as in `run`. Failure if the net does not load or run
+    """
+    result = in_process([net], None, phase="TRAIN", run=True, labels=labels, seconds=1.0)
+    return {name: result[name] for name in ("parameters", "seconds")}
+
+
 def in_process(nets, folders, **task):
     for net in nets:
         for layer in net.layer:
@@ -72,10 +82,12 @@ def main(task):
     print(MARK + json.dumps(result) + MARK)
 
 
-def attempt(paths, phase, run, labels):
-    """Load the nets in these files, and run the last if asked to. Caffe may end the process.
+def attempt(paths, phase, run, labels, seconds=0.0):
+    """Load the nets in these files, and run the last if asked to; then again for so many seconds. Caffe may end the
+    process.
 
-    Returns {"shapes": those of its blobs, "learns": whether weights got a gradient}.
+    Returns {"shapes": those of its blobs, "learns": whether weights got a gradient, "parameters": how many weights it
+    learns, "seconds": of the fastest forward and backward, None if it was not timed}.
     """
     import caffe
     import numpy as np
@@ -93,7 +105,16 @@ def attempt(paths, phase, run, labels):
         net.forward()
         if phase == "TRAIN":
             net.backward()
+    times, end = [], time.monotonic() + seconds
+    while time.monotonic() < end:
+        start = time.monotonic()
+        net.forward()
+        net.backward()
+        times.append(time.monotonic() - start)
+    statistics = {name for name, layer in zip(net._layer_names, net.layers) if layer.type == "BatchNorm"}
     return {
+        "seconds": min(times, default=None),
+        "parameters": sum(blob.count for name in net.params if name not in statistics for blob in net.params[name]),
         "shapes": {name: list(blob.data.shape) for name, blob in net.blobs.items()},
         "learns": run and any(blob.diff.any() for blobs in net.params.values() for blob in blobs),
     }

@@ -1,5 +1,6 @@
 """Where a rank computes, and how gradients are averaged: by MPI, or by NCCL on GPUs."""
 
+import ctypes
 import os
 import shutil
 import sys
@@ -46,12 +47,25 @@ def check_built_for_gpus(asked):
         raise ValueError(f"{asked}: this Caffe is built for the CPU only; {remedy}, or build Caffe with CUDA")
 
 
+def check_there(gpu):
+    """ValueError if this machine has no GPU of that number: Caffe ends the process. CUDA is asked through pycaffe's."""
+    import caffe
+
+    count = ctypes.c_int()
+    ctypes.CDLL(caffe._caffe.__file__).cudaGetDeviceCount(ctypes.byref(count))
+    if gpu >= count.value:
+        raise ValueError(
+            f"--gpu {gpu}: CUDA sees {count.value} GPUs on this machine; give a number below that, or leave it out"
+        )
+
+
 def use(gpu):
     import caffe
 
     if gpu is None:
         caffe.set_mode_cpu()
     else:
+        check_there(gpu)
         caffe.set_device(gpu)
         caffe.set_mode_gpu()
 

@@ -9,6 +9,7 @@ Mahajan et al., 2018 (see `solvers`).
 
 from .files import template
 from .known import DATA, LABEL_FORMATS, LOSSES, METRICS, TEMPLATES, Template
+from .summary import summary
 from .training import train_val
 
-__all__ = ["DATA", "LABEL_FORMATS", "LOSSES", "METRICS", "TEMPLATES", "Template", "template", "train_val"]
+__all__ = ["DATA", "LABEL_FORMATS", "LOSSES", "METRICS", "TEMPLATES", "Template", "summary", "template", "train_val"]

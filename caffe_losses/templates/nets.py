@@ -170,7 +170,7 @@ def googlenet(n):
         if module in AUXILIARY:
             head = AUXILIARY[module]
             heads.append((head, auxiliary_features(head, x), 0.3))
-    n["pool5/7x7_s1"] = L.Pooling(x, pool=P.Pooling.AVE, kernel_size=7, stride=1)
+    n["pool5/7x7_s1"] = L.Pooling(x, pool=P.Pooling.AVE, global_pooling=True)  # 7 x 7 for images of 224 x 224
     n["pool5/drop_7x7_s1"] = L.Dropout(n["pool5/7x7_s1"], dropout_ratio=0.4, in_place=True)
     return heads + [(MAIN, n["pool5/drop_7x7_s1"], 1)]
 

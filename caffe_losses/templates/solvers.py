@@ -11,10 +11,10 @@ import math
 from collections import namedtuple
 
 HALVINGS = 10
-Solvers = namedtuple("Solvers", "warmup main")  # texts of warmup_solver.prototxt and solver.prototxt
+Solvers = namedtuple("Solvers", "warmup main")  # texts of warmup_solver.prototxt, or None, and solver.prototxt
 
 
-def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup_epochs):
+def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup_epochs=None, base_lr=None, seed=None):
     """The Solvers of a train_val.prototxt.
 
     Args:
@@ -23,21 +23,33 @@ def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup
         batch: images of the net's batch, of which `iter_size` make one iteration's.
         images: of the training set.
         test_images: of the test set.
-        epochs: passes over the training set, of which the first `warmup_epochs` have a rising learning rate.
+        epochs: passes over the training set, of which the first `warmup_epochs` have a rising learning rate. None:
+            5, or half of what there is before the first halving.
+        base_lr: instead of what `rate` makes.
+        seed: random_seed, or None.
+
+    Returns:
+        The Solvers; `warmup` is None if there is no warm-up.
 
     Raises:
         ValueError: the warm-up would not end before the first halving.
     """
     whole_batch = batch * iter_size
-    base_lr = rate * whole_batch / 256
-    start = min(rate, base_lr / 10)
+    said = f"{rate:g} for each 256 images" if base_lr is None else "as --base-lr says"
+    base_lr = rate * whole_batch / 256 if base_lr is None else base_lr
+    start = min(base_lr * 256 / whole_batch, base_lr / 10)
     epoch = math.ceil(images / whole_batch)
-    max_iter, warmup = epoch * epochs, epoch * warmup_epochs
-    steps = [round(max_iter * k / (HALVINGS + 1)) for k in range(1, HALVINGS + 1)]
-    if not 0 < warmup < steps[0]:
+    tests = math.ceil(epochs)
+    interval = math.ceil(epoch * epochs / tests)  # an epoch; less if there is a part of one, so that the end is tested
+    max_iter = interval * tests
+    steps = sorted({max(1, round(max_iter * k / (HALVINGS + 1))) for k in range(1, HALVINGS + 1)} - {max_iter})
+    before = steps[0] if steps else max_iter
+    usual = 5 * epoch if 5 * epoch < before else before // 2
+    warmup = usual if warmup_epochs is None else math.ceil(epoch * warmup_epochs)
+    if warmup and warmup >= before:
         raise ValueError(
-            f"solver: a warm-up of {warmup_epochs} of {epochs} epochs; it has to take at least one, and to end "
-            f"before the rate is first halved, at {epochs / (HALVINGS + 1):.3g}"
+            f"solver: a warm-up of {warmup_epochs:g} of {epochs:g} epochs; it has to end before the rate is first "
+            f"halved, at {epochs / (HALVINGS + 1):.3g}; leave --warmup-epochs out for one that fits"
         )
     same = f"""\
 net: "train_val.prototxt"
@@ -50,24 +62,30 @@ display: 20
 average_loss: 20
 solver_mode: CPU  # caffe train --gpu 0 overrides it
 """
-    first = f"""\
+    if seed is not None:
+        same += f"random_seed: {seed}\n"
+    first = (
+        warmup
+        and f"""\
 base_lr: {start:.9g}  # at iteration i, base_lr (1 + gamma i): {base_lr:.9g} after the last
 lr_policy: "inv"
 power: -1
 gamma: {(base_lr / start - 1) / warmup:.9g}
 max_iter: {warmup}
 """
+    )
     main = f"""\
-base_lr: {base_lr:.9g}  # {rate:g} for each 256 images
+base_lr: {base_lr:.9g}  # {said}
 lr_policy: "multistep"
 gamma: 0.5
-{chr(10).join(f"stepvalue: {step}" for step in steps)}
-max_iter: {max_iter}
+{"".join(f"stepvalue: {step}{chr(10)}" for step in steps)}max_iter: {max_iter}
 test_iter: {math.ceil(test_images / batch)}
-test_interval: {epoch}
+test_interval: {interval}
 test_initialization: false
-snapshot: {epoch}
+snapshot: {interval}
 """
+    if not warmup:
+        return Solvers(warmup=None, main="# caffe train --solver solver.prototxt\n" + same + main)
     warm_up = "# Warm-up. Then: caffe train --solver solver.prototxt"
     after = "# After the warm-up: caffe train --solver solver.prototxt"
     resumed = f" --snapshot {name}_iter_{warmup}.solverstate\n"

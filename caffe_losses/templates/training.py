@@ -4,7 +4,9 @@ import json
 import math
 import os
 
+from .. import losses
 from ..data import lists
+from ..data.augment import with_level
 from ..net.heads import main_heads, main_view
 from ..net.kinds import OURS
 from ..wiring import TestMetrics, metrics_layers
@@ -12,14 +14,16 @@ from .known import LOSSES, TEMPLATES
 
 
 def train_val(
-    net, loss, *, data="lmdb", list_folder=None, label_format="DENSE", num_classes=None, batch=None, metrics=(),
-    test_images=None
+    net, loss, known=None, *, data="lmdb", list_folder=None, label_format="DENSE", num_classes=None, batch=None,
+    metrics=(), test_images=None, changes=None, seed=None
 ):  # fmt: skip
     """The net for training and testing.
 
     Args:
+        known: its Template.
         list_folder: a ListFolder to read from instead of `data`, or None.
         metrics: names for MultiLabelMetrics, or none; `test_images` are measured.
+        changes: {"mirror": ..., "resample": ..., "augment": ...} of the images, in training.
         The others are those of `template`.
 
     Returns:
@@ -27,9 +31,10 @@ def train_val(
     """
     import caffe
 
-    known = TEMPLATES[net]
+    known = known or TEMPLATES[net]
     batch = batch or known.batch
-    source = {"data": data, "list_folder": list_folder, "batch": batch, "label_format": label_format}
+    source = {"data": data, "list_folder": list_folder, "batch": batch, "label_format": label_format, "seed": seed}
+    source["changes"] = changes or {"mirror": known.channels == 3, "resample": False, "augment": "none"}
     n = data_layers(known, phase=caffe.TRAIN, **source)
     tests = data_layers(known, phase=caffe.TEST, **source).to_proto()
     count = len(n.to_proto().layer)
@@ -68,7 +73,7 @@ class ListFolder:
         return len(lists.read(self.path(name), self.classes))
 
 
-def data_layers(known, *, data, list_folder, batch, phase, label_format):
+def data_layers(known, *, data, list_folder, batch, phase, label_format, changes, seed):
     """A NetSpec with data and labels, of one phase."""
     import caffe
     from caffe import layers as L
@@ -80,7 +85,9 @@ def data_layers(known, *, data, list_folder, batch, phase, label_format):
     if list_folder:
         options = image_options(known, list_folder.path(where), list_folder.class_file, batch, label_format)
         if phase == caffe.TRAIN:
-            options.update(shuffle=True, mirror=known.channels == 3)
+            options = with_level(dict(options, shuffle=True, mirror=changes["mirror"]), changes["augment"])
+            options.update({"resample": True} if changes["resample"] else {})
+            options.update({} if seed is None else {"seed": seed})
         n.data, n.labels = L.Python(
             ntop=2, module=OURS, layer="MultiLabelImageData", param_str=json.dumps(options), include=include
         )
@@ -88,7 +95,7 @@ def data_layers(known, *, data, list_folder, batch, phase, label_format):
     if data == "hdf5":
         n.data, n.labels = L.HDF5Data(ntop=2, source=f"{where}.txt", batch_size=batch, include=include)
         return n
-    transform = dict(known.transform, crop_size=known.size, mirror=phase == caffe.TRAIN and known.channels == 3)
+    transform = dict(known.transform, crop_size=known.size[0], mirror=phase == caffe.TRAIN and changes["mirror"])
     n.data = L.Data(source=f"{where}_images_lmdb", transform_param=transform, **lmdb)
     if data == "lmdb":
         n.labels = L.Data(source=f"{where}_labels_lmdb", **lmdb)
@@ -98,12 +105,12 @@ def data_layers(known, *, data, list_folder, batch, phase, label_format):
 
 
 def image_options(known, source, classes, batch, label_format):
-    """The options of MultiLabelImageData: images of 256 x 256 before the crop, as their authors had them."""
-    gray, side = known.channels == 1, known.size if known.channels == 1 else 256
-    options = {"source": source, "classes": classes, "batch_size": batch}
-    options.update(label_format=label_format, new_height=side, new_width=side, crop_size=known.size)
-    options.update(known.transform)
-    return dict(options, color="GRAY") if gray else options
+    """The options of MultiLabelImageData: images resized before the crop, as the net's authors had them."""
+    height, width = known.size
+    options = {"source": source, "classes": classes, "batch_size": batch, "label_format": label_format}
+    options.update(new_height=known.resize[0], new_width=known.resize[1])
+    options.update(known.transform, crop_size=height if height == width else [height, width])
+    return dict(options, color="GRAY") if known.channels == 1 else options
 
 
 def add_scores(n, net, loss, num_classes):
@@ -120,4 +127,5 @@ def first_bias(loss, num_classes):
 
     Sigmoids that start at 1/2 have the gradient of num_classes / 2 wrong labels (Lin et al., 2017).
     """
-    return -math.log(max(1, num_classes - 1)) if loss == "sigmoid" else 0.0
+    of_scores = getattr(losses, LOSSES[loss])
+    return -math.log(max(1, num_classes - 1)) if of_scores.activation == "Sigmoid" else 0.0

@@ -8,7 +8,7 @@
 comments are not kept.
 """
 
-from .check import check
+from .check import check, cost
 from .contract import check_contract
 from .deploy import add_probabilities, deploy
 from .describe import describe
@@ -23,6 +23,7 @@ __all__ = [
     "add_probabilities",
     "check",
     "check_contract",
+    "cost",
     "deploy",
     "describe",
     "metrics_layers",

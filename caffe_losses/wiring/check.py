@@ -4,7 +4,7 @@ from ..net import trial
 from ..net.kinds import LEARNED, is_loss, weight
 from ..net.sources import missing_files
 from ..net.view import NO_STAGES, views, without_rules
-from .stand_in import label_limits, smaller, stand_in
+from .stand_in import label_limits, sizes_of, smaller, stand_in
 
 
 def check(net, shapes=None, stages=NO_STAGES):
@@ -27,19 +27,36 @@ def check(net, shapes=None, stages=NO_STAGES):
     lines, phases = [], views(net.layer, net.state, stages)
     check_names(shapes or {}, phases.values())
     for phase, view in phases.items():
-        absent = [path for layer in view.layers for path in missing_files(layer)]
-        whole = type(net)()
-        whole.CopyFrom(net)
-        whole.ClearField("state")
-        del whole.layer[:]
-        layers = stand_in(net, view, shapes or {}) if absent else view.layers
-        whole.layer.extend(map(without_rules, layers))
+        whole, absent = of_phase(net, view, shapes or {})
         learns = try_out(whole, phase)
         how = f" with Input layers for data, as {absent[0]} does not exist" if absent else ""
         lines.append(f"check: {phase} loads{how}, and runs forward{' and backward' if phase == 'TRAIN' else ''}")
         if phase == "TRAIN" and not learns and is_to_learn(view):
             lines.append("check: TRAIN learns nothing: no gradient reaches any weights; see loss_weight and lr_mult")
     return lines
+
+
+def of_phase(net, view, shapes):
+    """(the net of one phase, files that data layers name and that are not there: Input layers take their place)."""
+    absent = [path for layer in view.layers for path in missing_files(layer)]
+    whole = type(net)()
+    whole.CopyFrom(net)
+    whole.ClearField("state")
+    del whole.layer[:]
+    whole.layer.extend(map(without_rules, stand_in(net, view, shapes) if absent else view.layers))
+    return whole, absent
+
+
+def cost(net):
+    """{"parameters": how many numbers a net learns, "seconds": what a forward and backward take for each image}.
+
+    Failure if it does not load or run. ValueError if data that are not there do not tell their shape.
+    """
+    whole, _ = of_phase(net, views(net.layer, net.state)["TRAIN"], {})
+    small = smaller(whole) or whole
+    images = next(size for layer in small.layer if not layer.bottom for size in sizes_of(layer))
+    found = trial.measure(small, label_limits(small, "TRAIN"))
+    return dict(found, seconds=found["seconds"] / images)
 
 
 def check_names(shapes, phases):

@@ -7,21 +7,20 @@ import numpy as np
 from ..net.sources import class_names, image_options, options_for_testing, transform_of
 
 
-def describe(inference, shapes, classes=None, thresholds=None):
+def describe(inference, shapes, classes=None):
     """How to make a deploy net's input of a picture, and what its output means.
 
     Args:
         inference: an Inference.
         shapes: {blob: its shape} of its net.
         classes: a file with one class name a line; None: that of the data layer.
-        thresholds: the probability from which on a picture has a label: one for each class; None: they are not known.
 
     Returns:
         (description, unknown): a dict, of which docs/deployment.md has the keys; and for each key that is not known,
         and left out, "key (the reason)".
 
     Raises:
-        ValueError: the names or thresholds are not as many as the classes.
+        ValueError: there are not as many names as classes.
         OSError: `classes` cannot be read.
     """
     description = {
@@ -32,7 +31,7 @@ def describe(inference, shapes, classes=None, thresholds=None):
     if len(inference.sources) == 1 and len(inference.outputs) == 1:
         ((top, source),), ((output, _),) = inference.sources.items(), inference.outputs
         describe_picture(source, shapes[top], description, unknown)
-        describe_classes(source, shapes[output][1], classes, thresholds, description, unknown)
+        describe_classes(source, shapes[output][1], classes, description, unknown)
     else:
         unknown.append("all but inputs and outputs (there are several)")
     return description, unknown
@@ -83,17 +82,11 @@ def round_trip(value):
     return float(str(np.float32(value)))
 
 
-def describe_classes(source, count, classes, thresholds, description, unknown):
-    """Add the names of the classes, and from which probability on a picture has each."""
+def describe_classes(source, count, classes, description, unknown):
+    """Add the names of the classes."""
     file = (image_options(source) or {}).get("classes")
     if classes is not None or (isinstance(file, str) and os.path.exists(file)):
         description["classes"] = class_names(source, classes, count)
     else:
         reason = f"{file} is not there" if isinstance(file, str) else f"layer {source.name} has no names"
         unknown.append(f"classes ({reason}; give --classes)")
-    if thresholds is None:
-        unknown.append("thresholds (give --thresholds)")
-    elif len(thresholds) != count:
-        raise ValueError(f"expected a threshold for each of {count} classes, got {len(thresholds)}")
-    else:
-        description["thresholds"] = [float(threshold) for threshold in thresholds]

@@ -2,7 +2,7 @@
 
 from ..net.kinds import kind
 from ..net.make import copy_rules, our_layer
-from ..net.sources import batch_param, batch_size, image_options, transform_options
+from ..net.sources import batch_size, image_options, transform_options
 from ..net.view import is_in
 from .partners import drop_dead, for_phase, groups, makers, release, silence_no_more, tops_of
 
@@ -86,8 +86,8 @@ def options_of(wiring, partner, partners, image_lists):
     if old is not None:
         options = dict(old, source=source, classes=image_lists.classes)
     options["batch_size"] = batch_of(wiring, partner, partners)
-    if partner.type == "ImageData":
-        param = batch_param(partner)
+    if partner.HasField("image_data_param"):  # of ImageData, or of a layer of another Caffe
+        param = partner.image_data_param
         options.update({field: getattr(param, field) for field in ("root_folder", "shuffle") if getattr(param, field)})
     if image_lists.mean is not None:
         for field in ("mean_file", "mean_value"):

@@ -71,13 +71,14 @@ def origins(wiring, layer):
 
 
 def drop_accuracies(wiring, loss):
-    """Remove each Accuracy of the loss's scores or labels; tell of what else reads the labels."""
+    """Remove each Accuracy of the loss's scores or labels, and that of another Caffe; tell what else has the labels."""
     same = {*loss.bottom[:2], *origins(wiring, loss)}
-    for layer in [layer for layer in wiring.layers if layer.type == "Accuracy"]:
+    for layer in [layer for layer in wiring.layers if "Accuracy" in layer.type]:
         if same & {*layer.bottom, *origins(wiring, layer)}:
+            reason = "takes one label an image" if layer.type == "Accuracy" else "is of another Caffe"
             if any(wiring.is_taken(top) for top in layer.top):
-                raise ValueError(f"layer {layer.name} (Accuracy) takes one label an image, but its top is in use")
-            wiring.remove(layer, "Accuracy takes one label an image")
+                raise ValueError(f"layer {layer.name} ({layer.type}) {reason}, but its top is in use")
+            wiring.remove(layer, f"{layer.type} {reason}")
     for layer in wiring.layers:
         if loss.bottom[1] in layer.bottom and not is_loss(layer) and layer.type != "Silence":
             wiring.tell(layer, f"takes {loss.bottom[1]} too ({kind(layer)}); see that it fits")

@@ -48,8 +48,9 @@ def tell_lost(wiring, loss):
 
 
 def kept_bottoms(wiring, loss):
-    """Scores and labels, and the weights of rows if the old loss is ours and has them."""
-    if our_loss(loss) is not None:
+    """Scores and labels, and the weights of rows if the old loss has them."""
+    public = published_loss(loss)
+    if our_loss(loss) is not None or (public is not None and public.has_weights):
         return list(loss.bottom)
     for blob in loss.bottom[2:]:
         wiring.tell(loss, f"bottom {blob} dropped: a third one has the weights of rows in {wiring.loss.name()}")

@@ -1,0 +1,150 @@
+"""Thresholds, one for each class: tuned on a validation set for an F1, and kept in a file that a person can edit.
+
+{"objective": "macro_f1", "thresholds": {"dog": 0.31, "sea": 0.62}}
+"""
+
+import json
+import math
+
+import numpy as np
+
+from ..metrics import Rows, f1, read_thresholds
+from ..options import shortened
+
+OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
+UNKNOWN = 0.5  # of a class without a positive image
+PASSES = 20
+
+
+def read(path, names):
+    """The probabilities in a file, a list in the order of the classes.
+
+    ValueError for what is no such file, and for one that has others than these classes. OSError if it cannot be read.
+    """
+    given = read_thresholds(path)
+    absent, unknown = [name for name in names if name not in given], [name for name in given if name not in names]
+    if absent or unknown:
+        told = f"has none for {shortened(absent)}" if absent else f"names {shortened(unknown)}, which are no classes"
+        raise ValueError(f"{path} {told}; give one threshold for each of the {len(names)} classes")
+    return [float(given[name]) for name in names]
+
+
+def text(thresholds, names):
+    """The text of a file, a class a line."""
+    return json.dumps(dict(zip(names, thresholds)), ensure_ascii=False, indent=1) + "\n"
+
+
+def probability_of(score, makes):
+    """The probability, below 1 and above 0, that a Sigmoid makes of a score, or a Softmax of a logarithm."""
+    if makes is None:
+        return float(score)
+    p = 1 / (1 + math.exp(-score)) if makes == "Sigmoid" else math.exp(score)
+    return min(max(p, 5e-324), 1 - 2**-53)
+
+
+def tune(metrics, objective):
+    """The scores from which on each class is given, so that an F1 of these images is as high as it can be.
+
+    The best label of an image is always given, as `predict_labels` does it. macro_f1 is the mean of the F1 of each
+    class, so that each is tuned by itself, over all cuts between its scores. For micro_f1, and for example_f1, the
+    mean of the F1 of each image, this is the start; then one class after the other gets its best threshold, while the
+    others stay, until nothing improves: the cyclic optimization of Fan and Lin, "A Study on Threshold Selection for
+    Multi-label Classification", 2007. A class without a positive has None.
+
+    Args:
+        metrics: MultiLabelMetrics with mAP, to which all images were added.
+        objective: one of OBJECTIVES.
+
+    Returns:
+        A list: a score in the metrics' own unit, or None, for each class.
+    """
+    scores, labels = Rows(*(np.concatenate([batch[k] for batch in metrics.kept]) for k in (0, 1)))
+    values = np.where(labels < 0, -np.inf, scores.astype(np.float64))
+    values[np.arange(len(values)), values.argmax(axis=1)] = np.inf  # always given
+    true = labels == 1
+    cuts = [Cuts(values[:, c], labels[:, c] >= 0) for c in range(values.shape[1])]
+    given, chosen = values == np.inf, {}
+    tuned = np.flatnonzero(true.any(axis=0))
+    for c in tuned:
+        chosen[c] = cuts[c].best(macro(cuts[c], true[:, c]))
+        given[:, c] = cuts[c].given(chosen[c])
+    gains = {"micro_f1": micro, "example_f1": example}.get(objective)
+    best = value(objective, given, true)
+    for _ in range(PASSES if gains else 0):
+        for c in tuned:
+            cut = cuts[c].best(gains(cuts[c], given, true, c))
+            if cut != chosen[c]:
+                chosen[c], given[:, c] = cut, cuts[c].given(cut)
+        now = value(objective, given, true)
+        if now <= best + 1e-12:
+            break
+        best = now
+    return [cuts[c].threshold(chosen[c]) if c in chosen else None for c in range(values.shape[1])]
+
+
+def value(objective, given, true):
+    """The objective of labels that are given, of those that are true; arrays (images, classes)."""
+    hits = given & true
+    if objective == "micro_f1":
+        return f1(hits.sum(), given.sum(), true.sum())
+    axis = 0 if objective == "macro_f1" else 1
+    values = f1(hits.sum(axis=axis), given.sum(axis=axis), true.sum(axis=axis))
+    return values[true.any(axis=axis)].mean()
+
+
+class Cuts:
+    """The places between the scores of one class at which its images may be cut into given and not given.
+
+    scores     one for each image; infinite where the class is always given
+    take_part  whether the image takes part
+    """
+
+    def __init__(self, scores, take_part):
+        self.order = np.flatnonzero(take_part)[np.argsort(-scores[take_part], kind="mergesort")]
+        self.sorted, self.images = scores[self.order], len(scores)
+        n, first = len(self.order), np.count_nonzero(self.sorted == np.inf)
+        ends = np.append(self.sorted[1:] != self.sorted[:-1], True) if n else np.zeros(0, bool)
+        places = np.flatnonzero(ends) + 1  # so many images are given
+        self.places = np.unique(np.append(places[places >= first], first))
+
+    def best(self, values):
+        """The number of images to give, the least among equals, from the objective for 0, 1, 2, ... of them."""
+        return int(self.places[np.argmax(values[self.places])])
+
+    def given(self, count):
+        mask = np.zeros(self.images, bool)
+        mask[self.order[:count]] = True
+        return mask
+
+    def threshold(self, count):
+        """Half way between the last score that is given and the first that is not."""
+        above = self.sorted[count - 1] if count else np.inf
+        below = self.sorted[count] if count < len(self.sorted) else -np.inf
+        if above == np.inf:  # none but those that are always given
+            return float(np.nextafter(np.float32(below), np.float32(np.inf))) if below > -np.inf else None
+        return float((above + below) / 2) if below > -np.inf else float(above)
+
+
+def counted(cuts, true):
+    """How many of the first 0, 1, ... images are true."""
+    return np.append(0, np.cumsum(true[cuts.order]))
+
+
+def macro(cuts, true):
+    hits = counted(cuts, true)
+    return f1(hits, np.arange(len(hits)), true.sum())
+
+
+def micro(cuts, given, true, c):
+    hits = counted(cuts, true[:, c])
+    others = np.arange(given.shape[1]) != c
+    return f1(hits + (given & true)[:, others].sum(), np.arange(len(hits)) + given[:, others].sum(), true.sum())
+
+
+def example(cuts, given, true, c):
+    others = np.arange(given.shape[1]) != c
+    hits, count, there = (given & true)[:, others].sum(axis=1), given[:, others].sum(axis=1), true.sum(axis=1)
+    without, with_it = f1(hits, count, there), f1(hits + true[:, c], count + 1, there)
+    judged = there > 0
+    change = np.where(judged, with_it - without, 0)[cuts.order]
+    return np.append(0, np.cumsum(change))
