@@ -63,6 +63,11 @@ def test_a_picture_becomes_what_the_data_layer_makes_of_it(mean_image, tmp_path,
      ["inputs", "outputs", "color", "background", "mean", "scale"], ["resize (the pictures' size in the LMDB)"]),
     (source("ImageData", IMAGE_DATA.format('mean_file: "gone.npy"')), None,
      ["inputs", "outputs", "color", "background", "resize", "scale"], ["mean (gone.npy is not there)"]),
+    ('layer { name: "data" type: "Python" top: "data" top: "label" python_param { module: "caffe_losses.layers" '
+     'layer: "MultiLabelImageData" param_str: \'{"source": "x.txt", "batch_size": 1, "classes": 5, "crop_size": 6, '
+     '"crop_scale": [0.5, 1]}\' } }', None,
+     ["inputs", "outputs", "color", "background", "mean", "scale"],
+     ["resize (crop_scale cuts out the largest window of the shape of crop_size, and resizes it)"]),
 ])  # fmt: skip
 def test_what_is_not_known_is_left_out_and_named(text, shapes, keys, reasons):
     description, unknown, _ = described(text + FC + LOSS, shapes)

@@ -49,7 +49,9 @@ def describe_picture(source, shape, description, unknown):
         options["color"] = "GRAY"  # as --shape says, where a Data layer does not
     transform = transform_of(dict(options, mean_file=None))
     description.update(color=transform.color, background=transform.background)
-    if transform.new_height or source.type != "Data":
+    if transform.crop_scale:
+        unknown.append("resize (crop_scale cuts out the largest window of the shape of crop_size, and resizes it)")
+    elif transform.new_height or source.type != "Data":
         description["resize"] = [transform.new_height, transform.new_width] if transform.new_height else None
     else:
         unknown.append("resize (the pictures' size in the LMDB)")
