@@ -57,6 +57,9 @@ def run(options):
     else:
         weights = class_weights(frequencies, options.scheme or SCHEMES[0], beta)
     output.write(["".join(f"{weight:.9g}\n" for weight in weights)])
+    always = [images.name(k) for k in np.flatnonzero(weights == 0)]
+    if always:
+        print(f"{options.output}: all images have {always[0]}: with the weight 0, that class has no loss")
     extremes = [(images.name(k), weights[k]) for k in (int(weights.argmin()), int(weights.argmax()))]
     told = " to ".join(f"{weight:.4g} ({name})" for name, weight in extremes)
     print(f"{options.output}: {len(weights)} weights, from {told}")

@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..data import MIDDLE
+from ..metrics import log_softmax
 from ..net import prototxt, weights
 from ..net.heads import main_head, view_for_testing
 from ..net.sources import class_names, transform_for_testing
@@ -92,7 +93,9 @@ class Predictor:
         self.shape, self.output = shape, inference.outputs[0].blob
         last = inference.net.layer[-1]
         makes = last.type in ("Softmax", "Sigmoid") and last.top[0] == self.output != last.bottom[0]
-        self.scores = last.bottom[0] if makes else self.output
+        self.scores, self.makes = (last.bottom[0], last.type) if makes else (self.output, None)
+        if len(self.transforms) > 1:
+            self.makes = None  # the probabilities of views are averaged
         self.net = weights.load(inference.net, self.caffemodel)
         output = self.net.blobs[self.output].data.shape
         if np.prod(output) != BATCH * output[1]:
@@ -124,10 +127,24 @@ class Predictor:
             A list of Label(name, index, probability).
         """
         _, probabilities, scores, _ = prediction
+        exact = log_probabilities(scores, self.makes)
         rule = decision(self.head.activation, threshold, top_k)
         is_label = predict_labels(scores[None], top_k=rule.get("top_k", len(scores)))[0]
         if "threshold" in rule:
-            is_label &= predict_labels(probabilities[None], rule["threshold"], at_least_one=False)[0]
+            cut = rule["threshold"] if exact is None else log_odds(rule["threshold"], self.makes)
+            is_label &= predict_labels((probabilities if exact is None else exact)[None], cut, at_least_one=False)[0]
         order = np.argsort(-scores, kind="mergesort")
         is_label[order[0]] = True
         return [Label(self.names[c], int(c), float(probabilities[c])) for c in order if is_label[c]]
+
+
+def log_probabilities(scores, makes):
+    """What is compared with `log_odds`, as `evaluate` does it, or None: in float32, many probabilities are alike."""
+    return None if makes is None else scores if makes == "Sigmoid" else log_softmax(scores[None])[0]
+
+
+def log_odds(probability, makes):
+    """The score of which a Sigmoid makes a probability, or the logarithm of one of a Softmax."""
+    p = np.asarray(probability, np.float64)
+    with np.errstate(divide="ignore"):
+        return np.log(p) - np.log1p(-p) if makes == "Sigmoid" else np.log(p)

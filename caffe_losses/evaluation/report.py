@@ -1,5 +1,7 @@
 """The figures of an evaluation as a table and as JSON."""
 
+import math
+
 import numpy as np
 
 from ..metrics import f1
@@ -77,11 +79,12 @@ class Report:
         if self.makes is None:
             raise ValueError("--tune-thresholds: expected scores that a Softmax or Sigmoid makes probabilities of; "
                              "leave out --scores")  # fmt: skip
-        found = thresholds.tune(self.metrics, objective)
+        other = {"Sigmoid": 0.0, "Softmax": math.log(thresholds.UNKNOWN)}[self.makes]
+        found = thresholds.tune(self.metrics, objective, other)
         values = [
             thresholds.UNKNOWN if score is None else thresholds.probability_of(score, self.makes) for score in found
         ]
-        return thresholds.text(values, self.names), [n for n, score in zip(self.names, found) if score is None]
+        return thresholds.text(values, self.names), [n for n, count in zip(self.names, self.frequencies) if not count]
 
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""

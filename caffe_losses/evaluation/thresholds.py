@@ -42,7 +42,7 @@ def probability_of(score, makes):
     return min(max(p, 5e-324), 1 - 2**-53)
 
 
-def tune(metrics, objective):
+def tune(metrics, objective, other=np.inf):
     """The scores from which on each class is given, so that an F1 of these images is as high as it can be.
 
     The best label of an image is always given, as `predict_labels` does it. macro_f1 is the mean of the F1 of each
@@ -54,16 +54,18 @@ def tune(metrics, objective):
     Args:
         metrics: MultiLabelMetrics with mAP, to which all images were added.
         objective: one of OBJECTIVES.
+        other: the score from which on a class without a positive is given.
 
     Returns:
-        A list: a score in the metrics' own unit, or None, for each class.
+        A list: a score in the metrics' own unit for each class. None for a class without a positive, and for one that
+        is the best of all images.
     """
     scores, labels = Rows(*(np.concatenate([batch[k] for batch in metrics.kept]) for k in (0, 1)))
     values = np.where(labels < 0, -np.inf, scores.astype(np.float64))
     values[np.arange(len(values)), values.argmax(axis=1)] = np.inf  # always given
     true = labels == 1
     cuts = [Cuts(values[:, c], labels[:, c] >= 0) for c in range(values.shape[1])]
-    given, chosen = values == np.inf, {}
+    given, chosen = values >= other, {}
     tuned = np.flatnonzero(true.any(axis=0))
     for c in tuned:
         chosen[c] = cuts[c].best(macro(cuts[c], true[:, c]))
