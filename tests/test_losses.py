@@ -273,7 +273,7 @@ def test_focal_and_asymmetric_reduce_to_sigmoid_cross_entropy():
             caffe_losses.sigmoid_focal_loss(scores, labels, gamma=0, alpha=None),
             caffe_losses.asymmetric_loss(scores, labels, gamma_pos=0, gamma_neg=0, clip=0),
         ):
-            eps = np.finfo(dtype).eps  # compilers may fuse other operations
+            eps = float(np.finfo(dtype).eps)  # compilers may fuse other operations
             assert reduced[0] == pytest.approx(expected[0], rel=4 * eps)
             np.testing.assert_allclose(reduced[1], expected[1], rtol=0, atol=4 * eps)
 
