@@ -70,7 +70,8 @@ def test_a_gpu_that_is_not_there_is_refused(words, tmp_path, monkeypatch, capsys
     (["wire", "n", "-o", "o", "--loss", "Loss"], "--loss: invalid choice: 'Loss'"),
     (["wire", "n", "-o", "o", "--loss", "AsymmetricLoss", "--param", "a=1", "--param", "a=2"],
      "--param: expected KEY=VALUE, each key once, got a twice"),
-    (["template", "lenet", "--loss", "softmax", "-o", "o", "--epochs", "0"], "--epochs: expected a number above 0, got 0"),
+    (["template", "lenet", "--loss", "softmax", "-o", "o", "--epochs", "0"],
+     "--epochs: expected a number above 0, got 0"),
 ])  # fmt: skip
 def test_a_wrong_argument_is_told_in_one_line(words, line, capsys):
     assert main(words) == 2
