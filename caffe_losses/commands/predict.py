@@ -50,11 +50,10 @@ def run(options):
     predictor = Predictor(
         options.model, options.weights, classes=options.classes, resize=options.resize, views=views_of(options)
     )
-    code = 0
+    code, threshold = 0, options.threshold
     for prediction in predictor.predict(options.images):
         if prediction.error is None:
-            threshold = options.threshold
-            if options.thresholds:
+            if options.thresholds and threshold is None:  # the names are known from the first picture on
                 threshold = thresholds_of(options.thresholds, predictor.names)
             labels = predictor.labels(prediction, threshold=threshold, top_k=options.top_k)
             print((json_of if options.json else text_of)(prediction.path, labels), flush=True)
