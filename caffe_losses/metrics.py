@@ -156,6 +156,7 @@ class MultiLabelMetrics:
         if self.decides() and self.threshold is None and self.top_k is None:
             self.refuse("{} needs a threshold or top_k, got neither; e.g. threshold=0.5", self.decides()[0])
         self.cut = self.threshold
+        self.of_file = isinstance(options.get("threshold"), str)
         if self.softmax and self.threshold is not None:
             if not 0 < np.min(self.threshold) <= np.max(self.threshold) <= 1:
                 self.refuse("threshold is {}; with softmax, give a probability in (0, 1]", self.threshold)
@@ -313,6 +314,9 @@ class MultiLabelMetrics:
         self.check("scores", ~np.isfinite(scores32), scores, "finite numbers")
         if self.softmax:
             scores32 = log_softmax(scores32)
+        elif self.of_file:
+            self.check("scores", (scores < 0) | (scores > 1), scores,
+                       "probabilities, as the file of thresholds has them: put a Sigmoid layer before")  # fmt: skip
         codes = self.read_labels(labels, (shape[0], slots, inner))
         return Rows(by_row(scores32.reshape(shape[0], shape[1], inner)), by_row(codes))
 

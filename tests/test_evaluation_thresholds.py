@@ -1,11 +1,16 @@
 """Thresholds: as good as any, by trying all; their file; evaluate, predict and the layer with it."""
 
 import itertools
+import json
 
+import caffe
 import numpy as np
 import pytest
+from nets import loss_layer
+from pictures import write_list
 from sklearn.metrics import f1_score
 
+from caffe_losses.__main__ import main
 from caffe_losses.evaluation import thresholds
 from caffe_losses.metrics import MultiLabelMetrics
 from caffe_losses.predict import predict_labels
@@ -70,6 +75,7 @@ def test_probabilities_of_scores():
     assert thresholds.probability_of(0, "Sigmoid") == 0.5
     assert thresholds.probability_of(np.log(0.3), "Softmax") == pytest.approx(0.3)
     assert 0 < thresholds.probability_of(-800, "Softmax") < thresholds.probability_of(100, "Sigmoid") < 1
+    assert 0 < thresholds.probability_of(-800, "Sigmoid") < thresholds.probability_of(-700, "Sigmoid")
     assert thresholds.probability_of(7, None) == 7
 
 
@@ -105,3 +111,100 @@ def test_what_is_refused(tmp_path, monkeypatch, text, reason):
     with pytest.raises(ValueError) as refusal:
         thresholds.read("t.json", ["sea", "dog"])
     assert str(refusal.value).startswith(reason)
+
+
+@pytest.mark.parametrize("makes", ["Sigmoid", "Softmax"])
+@pytest.mark.parametrize("scale", [1, 6])
+def test_the_file_gives_the_labels_that_were_tuned(makes, scale):
+    for seed in range(40):
+        random = np.random.RandomState(seed)
+        labels = random.rand(40, 6) < np.linspace(0.2, 0.97, 6)  # nearly all images have the last class
+        labels[0] = True
+        values = (scale * random.randn(40, 6) + 2 * labels).astype(np.float32)
+        metrics = measured(values, labels, softmax=makes == "Softmax")
+        scores, chosen = metrics.kept[0].scores, thresholds.tune(metrics, "macro_f1")
+        p = np.array([0.5 if t is None else thresholds.probability_of(t, makes) for t in chosen])
+        read = np.log(p / (1 - p)) if makes == "Sigmoid" else np.log(p)
+        best = f1_of("macro_f1", scores, labels, chosen)
+        assert f1_of("macro_f1", scores, labels, read) == pytest.approx(best, abs=1e-12)
+
+
+def test_the_layer_refuses_scores_where_the_file_has_probabilities(tmp_path):
+    (tmp_path / "t.json").write_text('{"sea": 0.35, "dog": 0.5}')
+    metrics = MultiLabelMetrics(metrics=["micro_f1"], threshold=str(tmp_path / "t.json"))
+    metrics.add(np.array([[0.4, 0.4]]), np.array([[1, 0]]))
+    assert metrics.values() == {"micro_f1": 1}
+    with pytest.raises(ValueError, match=r"scores\[0, 1\] is -2.0; give probabilities, as the file of thresholds"):
+        metrics.add(np.array([[0.4, -2]]), np.array([[1, 0]]))
+
+
+# The commands, on one net
+
+NAMES = ["ant", "bee", "cat", "dog"]
+SCORER = (
+    'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "scores" inner_product_param { num_output: 4 '
+    'weight_filler { type: "gaussian" std: 0.1 } } }\n'
+)
+
+
+@pytest.fixture(scope="module", params=["SigmoidCrossEntropyLoss", "MultiLabelSoftmaxLoss"])
+def trained(request, tmp_path_factory):
+    """A folder with pictures, a train_val that reads them, and its weights."""
+    folder = tmp_path_factory.mktemp("thresholds")
+    write_list(folder, 30, 4)
+    (folder / "names.txt").write_text("\n".join(NAMES))
+    param = {"source": f"{folder}/list.txt", "batch_size": 8, "classes": f"{folder}/names.txt", "scale": 0.01}
+    data = (
+        'layer { name: "data" type: "Python" top: "data" top: "labels" python_param { module: "caffe_losses.layers" '
+        f"layer: \"MultiLabelImageData\" param_str: '{json.dumps(param)}' }} }}\n"
+    )
+    (folder / "net.prototxt").write_text(data + SCORER + loss_layer(request.param, ["scores", "labels"]))
+    caffe.set_random_seed(1)
+    caffe.Net(str(folder / "net.prototxt"), caffe.TEST).save(str(folder / "net.caffemodel"))
+    return folder
+
+
+def run(command, folder, *words):
+    return main([command, "--model", f"{folder}/net.prototxt", "--weights", f"{folder}/net.caffemodel", *words])
+
+
+def figures(folder, *words):
+    fixed = ["--metrics", "macro_f1", "micro_f1", "--json", f"{folder}/figures.json", "--force"]
+    assert run("evaluate", folder, *fixed, *words) == 0
+    return json.loads((folder / "figures.json").read_text())
+
+
+@pytest.mark.parametrize("objective", ["macro_f1", "micro_f1"])
+def test_evaluate_is_better_with_the_file_that_it_tuned(trained, objective):
+    file = trained / f"{objective}.json"
+    before = figures(trained, "--threshold", "0.5", "--tune-thresholds", str(file), "--objective", objective)
+    after = figures(trained, "--thresholds", str(file))
+    assert after["metrics"][objective] > before["metrics"][objective]
+    assert list(json.loads(file.read_text())) == NAMES
+
+
+def test_predict_gives_the_labels_that_evaluate_counts(trained, capsys):
+    file = str(trained / "predict.json")
+    figures(trained, "--tune-thresholds", file)
+    hits = {row["name"]: row["recall"] * row["images"] for row in figures(trained, "--thresholds", file)["classes"]}
+    rows = [line.split() for line in (trained / "list.txt").read_text().splitlines()]
+    capsys.readouterr()
+    assert run("predict", trained, "--json", "--thresholds", file, *(f"{trained}/{path}" for path, *_ in rows)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    answers = [{label["label"] for label in json.loads(line)["labels"]} for line in lines]
+    for c, name in enumerate(NAMES):
+        right = sum(name in answer for (_, *labels), answer in zip(rows, answers) if str(c) in labels)
+        assert right == pytest.approx(hits[name])
+
+
+def test_a_person_may_write_0_and_1(trained):
+    (trained / "ends.json").write_text('{"ant": 0, "bee": 1, "cat": 0.5, "dog": 0.5}')
+    rows = {row["name"]: row for row in figures(trained, "--thresholds", f"{trained}/ends.json")["classes"]}
+    assert rows["ant"]["recall"] == 1
+
+
+def test_wrong_uses_are_refused(trained, capsys):
+    assert run("evaluate", trained, "--objective", "micro_f1") == 2
+    assert "--objective: it is of --tune-thresholds" in capsys.readouterr().err
+    assert run("evaluate", trained, "--threshold", "0.5", "--thresholds", f"{trained}/names.txt") == 2
+    assert "--thresholds and --threshold: expected one of them, got both" in capsys.readouterr().err

@@ -13,7 +13,7 @@ from ..net.view import cut
 from . import field
 from .decision import decision
 from .report import Report
-from .thresholds import read
+from .thresholds import inside, read
 from .views import batches_of_views
 
 Size = namedtuple("Size", "batches images")  # batches to run, and how many of their images count
@@ -61,7 +61,7 @@ def evaluate(
         raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
     names = class_names(test.image_data, classes, shape[1])
     if thresholds is not None:
-        decided = test.decision(read(thresholds, names), top_k)
+        decided = test.decision(list(map(inside, read(thresholds, names))), top_k)
     wanted = metric_names(metrics, shape[1])
     measured = metrics_of(wanted, decided, dict(test.label_options, softmax=test.makes == "Softmax"))
     measure(net, test, measured, test.size(shape[0], iterations, images), views)

@@ -1,10 +1,11 @@
 """Thresholds, one for each class: tuned on a validation set for an F1, and kept in a file that a person can edit.
 
-{"objective": "macro_f1", "thresholds": {"dog": 0.31, "sea": 0.62}}
+{"dog": 0.31, "sea": 0.62}
 """
 
 import json
 import math
+from collections import namedtuple
 
 import numpy as np
 
@@ -15,6 +16,9 @@ OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
 UNKNOWN = 0.5  # of a class without a positive image
 PASSES = 20
 
+# Of each image: how many labels of the other classes are given and true, how many are given, how many of all are true.
+Others = namedtuple("Others", "hits given true")
+
 
 def read(path, names):
     """The probabilities in a file, a list in the order of the classes.
@@ -22,7 +26,8 @@ def read(path, names):
     ValueError for what is no such file, and for one that has others than these classes. OSError if it cannot be read.
     """
     given = read_thresholds(path)
-    absent, unknown = [name for name in names if name not in given], [name for name in given if name not in names]
+    classes = set(names)
+    absent, unknown = [name for name in names if name not in given], [name for name in given if name not in classes]
     if absent or unknown:
         told = f"has none for {shortened(absent)}" if absent else f"names {shortened(unknown)}, which are no classes"
         raise ValueError(f"{path} {told}; give one threshold for each of the {len(names)} classes")
@@ -34,12 +39,17 @@ def text(thresholds, names):
     return json.dumps(dict(zip(names, thresholds)), ensure_ascii=False, indent=1) + "\n"
 
 
+def inside(p):
+    """The nearest probability above 0 and below 1, of which there is a score."""
+    return min(max(p, 5e-324), 1 - 2**-53)
+
+
 def probability_of(score, makes):
     """The probability, below 1 and above 0, that a Sigmoid makes of a score, or a Softmax of a logarithm."""
     if makes is None:
         return float(score)
-    p = 1 / (1 + math.exp(-score)) if makes == "Sigmoid" else math.exp(score)
-    return min(max(p, 5e-324), 1 - 2**-53)
+    small = math.exp(min(score, 0))  # exp of a large number would overflow
+    return inside(small / (1 + math.exp(-abs(score))) if makes == "Sigmoid" else small)
 
 
 def tune(metrics, objective, other=np.inf):
@@ -72,11 +82,13 @@ def tune(metrics, objective, other=np.inf):
         given[:, c] = cuts[c].given(chosen[c])
     gains = {"micro_f1": micro, "example_f1": example}.get(objective)
     best = value(objective, given, true)
+    hits, count, labels_of_images = (given & true).sum(axis=1), given.sum(axis=1), true.sum(axis=1)
     for _ in range(PASSES if gains else 0):
         for c in tuned:
-            cut = cuts[c].best(gains(cuts[c], given, true, c))
-            if cut != chosen[c]:
-                chosen[c], given[:, c] = cut, cuts[c].given(cut)
+            others = Others(hits - (given[:, c] & true[:, c]), count - given[:, c], labels_of_images)
+            chosen[c] = cuts[c].best(gains(cuts[c], others, true[:, c]))
+            given[:, c] = cuts[c].given(chosen[c])
+            hits, count = others.hits + (given[:, c] & true[:, c]), others.given + given[:, c]
         now = value(objective, given, true)
         if now <= best + 1e-12:
             break
@@ -119,12 +131,17 @@ class Cuts:
         return mask
 
     def threshold(self, count):
-        """Half way between the last score that is given and the first that is not."""
+        """Half way between the last score that is given and the first that is not.
+
+        If there is but one of them, the number of float32 beside it: rounding as a probability then changes nothing.
+        """
         above = self.sorted[count - 1] if count else np.inf
         below = self.sorted[count] if count < len(self.sorted) else -np.inf
         if above == np.inf:  # none but those that are always given
             return float(np.nextafter(np.float32(below), np.float32(np.inf))) if below > -np.inf else None
-        return float((above + below) / 2) if below > -np.inf else float(above)
+        if below == -np.inf:
+            return float(np.nextafter(np.float32(above), np.float32(-np.inf)))
+        return float((above + below) / 2)
 
 
 def counted(cuts, true):
@@ -137,16 +154,12 @@ def macro(cuts, true):
     return f1(hits, np.arange(len(hits)), true.sum())
 
 
-def micro(cuts, given, true, c):
-    hits = counted(cuts, true[:, c])
-    others = np.arange(given.shape[1]) != c
-    return f1(hits + (given & true)[:, others].sum(), np.arange(len(hits)) + given[:, others].sum(), true.sum())
+def micro(cuts, others, true):
+    hits = counted(cuts, true)
+    return f1(hits + others.hits.sum(), np.arange(len(hits)) + others.given.sum(), others.true.sum())
 
 
-def example(cuts, given, true, c):
-    others = np.arange(given.shape[1]) != c
-    hits, count, there = (given & true)[:, others].sum(axis=1), given[:, others].sum(axis=1), true.sum(axis=1)
-    without, with_it = f1(hits, count, there), f1(hits + true[:, c], count + 1, there)
-    judged = there > 0
-    change = np.where(judged, with_it - without, 0)[cuts.order]
+def example(cuts, others, true):
+    without, with_it = f1(*others), f1(others.hits + true, others.given + 1, others.true)
+    change = np.where(others.true > 0, with_it - without, 0)[cuts.order]
     return np.append(0, np.cumsum(change))
