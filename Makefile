@@ -56,7 +56,7 @@ test-oldest:
 	$(OLDEST) -m venv build/oldest
 	build/oldest/bin/pip install -q -r tests/oldest.txt
 	PYTHONPATH=. build/oldest/bin/python -m caffe_losses.kernels
-	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses.py tests/test_options.py tests/test_kernels.py
+	PYTHONPATH=. build/oldest/bin/python -m pytest -q tests/test_losses*.py tests/test_options.py tests/test_kernels.py
 
 # In a copy, as the library is compiled anew with the sanitizers. Python itself leaks on purpose.
 test-asan: all

@@ -100,16 +100,16 @@ def stock(model):
     return net
 
 
-def with_random_data(net, label_shape):
-    """The net on DummyData for data and labels of 0 and 1, one image at a time."""
+def with_random_data(net, classes):
+    """The net on DummyData for data, one image at a time, that has the first of the classes."""
     copy = caffe_pb2.NetParameter()
     size = next(layer.transform_param.crop_size for layer in net.layer if not layer.bottom)
-    data = copy.layer.add(name="data", type="DummyData", top=["data", "uniform"])
-    for shape in ([1, 3, size, size], label_shape):
+    data = copy.layer.add(name="data", type="DummyData", top=["data", "one", "zeros"])
+    for shape in ([1, 3, size, size], [1, 1], [1, classes - 1]):
         data.dummy_data_param.shape.add().dim.extend(shape)
     data.dummy_data_param.data_filler.add(type="gaussian", std=50)
-    data.dummy_data_param.data_filler.add(type="uniform", min=0, max=1)
-    label = copy.layer.add(name="label", type="Threshold", bottom=["uniform"], top=["label"])
-    label.threshold_param.threshold = 0.5
+    for value in (1, 0):
+        data.dummy_data_param.data_filler.add(type="constant", value=value)
+    copy.layer.add(name="label", type="Concat", bottom=["one", "zeros"], top=["label"])
     copy.layer.extend(layer for layer in net.layer if layer.bottom)
     return copy

@@ -12,7 +12,8 @@ from nets import caffe_program, fill, input_layer, loss_layer, loss_net, net
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss
 
 from caffe_losses import predict_labels
-from caffe_losses.metrics import MultiLabelMetrics, log_softmax, top_classes
+from caffe_losses.metrics import MultiLabelMetrics
+from caffe_losses.ranking import log_softmax, top_classes
 
 NAMES = ["mAP", "hit@1", "hit@3", "precision@1", "precision@4", "ranking_loss", "micro_f1", "macro_f1"]
 RULES = [{"threshold": 0.5}, {"threshold": 0.5, "at_least_one": False}, {"top_k": 2}, {"top_k": 3, "threshold": 1}]

@@ -28,7 +28,7 @@ from caffe_losses.net import prototxt
 def test_deploy_net_of_a_stock_net_has_its_scores(model, loss, tmp_path):
     net, _ = wiring.wire(stock(model), loss, num_classes=CLASSES)
     deploy, lines, *_ = wiring.deploy(net)
-    prototxt.write(with_random_data(net, [1, CLASSES]), str(tmp_path / "net.prototxt"))
+    prototxt.write(with_random_data(net, CLASSES), str(tmp_path / "net.prototxt"))
     prototxt.write(deploy, str(tmp_path / "deploy.prototxt"))
     trained = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TEST)
     inference = caffe.Net(str(tmp_path / "deploy.prototxt"), caffe.TEST)

@@ -55,7 +55,8 @@ def test_image_lists_take_the_place_of_single_labels(tmp_path, image_lists, caps
         assert said == dict(expected, source=source, classes="classes.txt", batch_size=4)
     metrics = net.layer[-1]
     assert metrics.include[0].phase == caffe.TEST
-    assert json.loads(metrics.python_param.param_str) == {"metrics": ["mAP"], "test_iter": 2, "images": 6}
+    options = {"metrics": ["mAP"], "test_iter": 2, "images": 6, "softmax": True}
+    assert json.loads(metrics.python_param.param_str) == options
     out = capsys.readouterr().out
     assert "outputs" in out  # as many as classes.txt has
     assert "metrics: added: mAP of" in out

@@ -52,7 +52,7 @@ def test_stock_net_trains(model, loss, tmp_path):
     assert [head.loss_weight[0] for head in heads] == pytest.approx(weights)
     assert not any(layer.type in ("Accuracy", "SoftmaxWithLoss") for layer in net.layer)
     assert sum("renamed" in line for line in lines) == len(heads)
-    (tmp_path / "net.prototxt").write_text(str(narrowed(with_random_data(net, [1, CLASSES]))))
+    (tmp_path / "net.prototxt").write_text(str(narrowed(with_random_data(net, CLASSES))))
     (tmp_path / "solver.prototxt").write_text(
         'net: "net.prototxt" base_lr: 1e-5 lr_policy: "fixed" max_iter: 2 display: 1 snapshot_after_train: false'
     )

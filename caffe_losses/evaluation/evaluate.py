@@ -1,7 +1,8 @@
 """Runs a train_val's TEST phase over its test set, and tells what the scores are worth, class by class."""
 
-import math
 from collections import namedtuple
+
+import numpy as np
 
 from .. import extras
 from ..metrics import PAPERS, MultiLabelMetrics
@@ -11,7 +12,7 @@ from ..net.kinds import kind
 from ..net.sources import class_names, count, image_options, missing_files
 from ..net.view import cut
 from . import field
-from .decision import decision
+from .decision import decision, log_odds
 from .report import Report
 from .thresholds import inside, read
 from .views import batches_of_views
@@ -153,9 +154,10 @@ class TestSet:
         """What MultiLabelMetrics is told: a threshold is a probability of a softmax, or else a score."""
         decided = decision(self.head and self.head.activation, threshold, top_k)
         if "threshold" in decided and self.makes == "Sigmoid":
-            threshold = decided["threshold"]
-            each = isinstance(threshold, list)
-            decided["threshold"] = list(map(score_of, threshold)) if each else score_of(threshold)
+            wrong = [p for p in np.ravel(decided["threshold"]) if not 0 < p < 1]
+            if wrong:
+                raise ValueError(f"--threshold: expected a probability in (0, 1), got {wrong[0]:g}")
+            decided["threshold"] = log_odds(decided["threshold"], self.makes).tolist()
         return decided
 
     def size(self, batch, iterations=None, images=None):
@@ -201,10 +203,3 @@ def check_source(layer):
     absent = missing_files(layer)
     if absent:
         raise ValueError(f"layer {layer.name} ({kind(layer)}): {absent[0]} does not exist")
-
-
-def score_of(probability):
-    """The score of which a sigmoid makes this probability."""
-    if not 0 < probability < 1:
-        raise ValueError(f"--threshold: expected a probability in (0, 1), got {probability:g}")
-    return math.log(probability / (1 - probability))

@@ -5,14 +5,14 @@ from collections import namedtuple
 import numpy as np
 
 from ..data import MIDDLE
-from ..metrics import log_softmax
 from ..net import prototxt, weights
 from ..net.heads import main_head, view_for_testing
 from ..net.sources import class_names, transform_for_testing
 from ..net.view import data_tops
 from ..predict import predict_labels
 from ..wiring import deploy
-from .decision import decision
+from .decision import decision, log_odds
+from .views import Average
 
 BATCH = 16
 
@@ -25,8 +25,8 @@ class Prediction(namedtuple("Prediction", "path probabilities scores error")):
 
     path           of the file
     probabilities  one for each class, a float32 array; None if there is an error
-    scores         what they are made of, by which labels are ranked: many probabilities are 1 or 0 alike in float32.
-                   The probabilities, if the net has no scores or there are several views
+    scores         by which labels are ranked, as many probabilities are 1 or 0 alike in float32: log p of a softmax,
+                   log p - log(1 - p) of a sigmoid; the probabilities, if the net has no scores
     error          why the picture cannot be read, a line; None if all is well
     """
 
@@ -94,8 +94,6 @@ class Predictor:
         last = inference.net.layer[-1]
         makes = last.type in ("Softmax", "Sigmoid") and last.top[0] == self.output != last.bottom[0]
         self.scores, self.makes = (last.bottom[0], last.type) if makes else (self.output, None)
-        if len(self.transforms) > 1:
-            self.makes = None  # the probabilities of views are averaged
         self.net = weights.load(inference.net, self.caffemodel)
         output = self.net.blobs[self.output].data.shape
         if np.prod(output) != BATCH * output[1]:
@@ -103,10 +101,13 @@ class Predictor:
         self.names = class_names(self.source, self.classes, output[1])
 
     def forward(self, pictures):
-        """(the means of the probabilities of all views, scores), each with a row for each picture."""
-        made = [self.run(pictures[:, k]) for k in range(len(self.transforms))]
-        probabilities = np.mean([probabilities for probabilities, _ in made], axis=0)
-        return probabilities, made[0][1] if len(made) == 1 else probabilities
+        """(the means of the probabilities of all views; the scores of these means), a row for each picture."""
+        average, probabilities = Average(self.makes), []
+        for k in range(len(self.transforms)):
+            output, scores = self.run(pictures[:, k])
+            probabilities.append(output)
+            average.add(scores)
+        return np.mean(probabilities, axis=0), average.scores().astype(np.float32)
 
     def run(self, pictures):
         blob = self.net.blobs[self.top]
@@ -127,24 +128,11 @@ class Predictor:
             A list of Label(name, index, probability).
         """
         _, probabilities, scores, _ = prediction
-        exact = log_probabilities(scores, self.makes)
         rule = decision(self.head.activation, threshold, top_k)
         is_label = predict_labels(scores[None], top_k=rule.get("top_k", len(scores)))[0]
         if "threshold" in rule:
-            cut = rule["threshold"] if exact is None else log_odds(rule["threshold"], self.makes)
-            is_label &= predict_labels((probabilities if exact is None else exact)[None], cut, at_least_one=False)[0]
+            cut = log_odds(rule["threshold"], self.makes) if self.makes else rule["threshold"]
+            is_label &= predict_labels(scores[None], cut, at_least_one=False)[0]
         order = np.argsort(-scores, kind="mergesort")
         is_label[order[0]] = True
         return [Label(self.names[c], int(c), float(probabilities[c])) for c in order if is_label[c]]
-
-
-def log_probabilities(scores, makes):
-    """What is compared with `log_odds`, as `evaluate` does it, or None: in float32, many probabilities are alike."""
-    return None if makes is None else scores if makes == "Sigmoid" else log_softmax(scores[None])[0]
-
-
-def log_odds(probability, makes):
-    """The score of which a Sigmoid makes a probability, or the logarithm of one of a Softmax."""
-    p = np.asarray(probability, np.float64)
-    with np.errstate(divide="ignore"):
-        return np.log(p) - np.log1p(-p) if makes == "Sigmoid" else np.log(p)

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from ..metrics import f1
+from ..ranking import f1
 from . import curves, field, thresholds
 
 MOST, ENDS = 100, 20  # of more classes than MOST, so many of each end are printed

@@ -9,8 +9,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..metrics import Rows, f1, read_thresholds
+from ..metrics import Rows, read_thresholds
 from ..options import shortened
+from ..ranking import f1
 
 OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
 UNKNOWN = 0.5  # of a class without a positive image

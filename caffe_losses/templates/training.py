@@ -9,7 +9,7 @@ from ..data import lists
 from ..data.augment import with_level
 from ..net.heads import main_heads, main_view
 from ..net.kinds import OURS
-from ..wiring import TestMetrics, metrics_layers
+from ..wiring import TestMetrics, metrics_layer
 from .known import LOSSES, TEMPLATES
 
 
@@ -52,7 +52,7 @@ def train_val(
     proto = caffe.proto.caffe_pb2.NetParameter(name=known.title, layer=[*layers[:count], *tests.layer, *layers[count:]])
     if metrics:
         (head,) = main_heads(main_view(proto))
-        proto.layer.extend(metrics_layers(head, TestMetrics(metrics, test_images or known.tests), batch))
+        proto.layer.append(metrics_layer(head, TestMetrics(metrics, test_images or known.tests), batch))
     return proto
 
 

@@ -12,7 +12,7 @@ from .check import check, cost
 from .contract import check_contract
 from .deploy import add_probabilities, deploy
 from .describe import describe
-from .metrics import metrics_layers
+from .metrics import metrics_layer
 from .records import ImageLists, Rewritten, TestMetrics
 from .wire import wire
 
@@ -26,6 +26,6 @@ __all__ = [
     "cost",
     "deploy",
     "describe",
-    "metrics_layers",
+    "metrics_layer",
     "wire",
 ]
