@@ -72,6 +72,20 @@ def test_any_size_with_any_instruction_set(loss, options, dtype, shape, monkeypa
             np.testing.assert_allclose(compiled[1], gradient, rtol=0, atol=8 * eps * (1 + np.abs(gradient).max()))
 
 
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("temperatures", [{}, {"temperature_neg": 0.3, "temperature_pos": 7.0}], ids=str)
+def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, monkeypatch):
+    random = np.random.RandomState(0)
+    shape = (2, 3, 2500)  # many times as many as are handled side by side
+    scores = (direction * np.linspace(-100, 100, 2500) + random.randn(*shape)).astype(np.float32)
+    labels = (random.rand(*shape) < 0.3).astype(np.float32)
+    value, gradient = losses.TwoWayLoss(**temperatures)(scores, labels)
+    monkeypatch.setenv("CAFFE_LOSSES_KERNELS", "numpy")
+    plain_value, plain_gradient = losses.TwoWayLoss(**temperatures)(np.float64(scores), labels)
+    assert value == pytest.approx(plain_value, rel=1e-6)
+    np.testing.assert_allclose(gradient, plain_gradient, rtol=0, atol=1e-6 * np.abs(plain_gradient).max())
+
+
 @each_loss
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (2, 5, 0), (0, 5, 20)], ids=str)

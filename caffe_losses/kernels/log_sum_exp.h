@@ -3,7 +3,8 @@
  *   n = T_neg log sum e^(s / T_neg) over the labels 0        p = T_pos log sum e^(-s / T_pos) over the labels 1
  *
  * Such a row or class is a group. Its scores are read three times: for both maxima, for both sums, for the slopes.
- * Scores that follow each other in memory are a line. They are of one group, or of one each, or both.
+ * Scores that follow each other in memory are a line. They are of one group, or of one each, or both. A group that is
+ * all of some lines may have sums before it has its last maximum: a higher one scales them.
  */
 typedef struct {
   real *max_neg, *max_pos, *slope_neg, *slope_pos; /* slopes: of the loss in n and p, by the sum */
@@ -35,6 +36,12 @@ enum { MAXIMA, SUMS, SLOPES };
 
 FUNCTION real at_least(real a, real b) { return a > b ? a : b; }
 
+FUNCTION void raise_maximum(real *maximum, double *sum, real to, double temperature) {
+  if (to <= *maximum) return;
+  if (*sum) *sum *= exp(((double)*maximum - (double)to) / temperature);
+  *maximum = to;
+}
+
 FUNCTION void maxima(const Problem *p, Line line, int with_each, int with_one, Result *result) {
   const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), limit = (real)p->label_limit, lower = 2 - limit;
   const int ignores = p->ignores;
@@ -58,8 +65,8 @@ FUNCTION void maxima(const Problem *p, Line line, int with_each, int with_one, R
   }
   result->bad_label |= bad_label;
   if (with_one) {
-    *line.one->max_neg = at_least(*line.one->max_neg, one_neg);
-    *line.one->max_pos = at_least(*line.one->max_pos, one_pos);
+    raise_maximum(line.one->max_neg, line.one->sum_neg, one_neg, p->options.temperature_neg);
+    raise_maximum(line.one->max_pos, line.one->sum_pos, one_pos, p->options.temperature_pos);
   }
 }
 
@@ -179,9 +186,10 @@ static void tile_with(Pass pass, int step, Tile tile, real *out) {
 
 static void pass_over(Pass pass, const real *scores, const real *labels, real *out) {
   const Problem *p = pass.p;
+  const int64_t most = out ? p->wide : p->lanes;
   for (int64_t o = 0; o < p->outer; ++o)
     for (int64_t at = 0, lanes; at < p->inner; at += lanes) {
-      lanes = p->inner - at < p->lanes ? p->inner - at : p->lanes;
+      lanes = p->inner - at < most ? p->inner - at : most;
       Tile tile = tile_at(p, o, at, (int)lanes, scores, labels, pass.result);
       for (int step = pass.first_step; step <= pass.last_step; ++step) tile_with(pass, step, tile, out ? out + tile.first : 0);
       leave(p, tile);
@@ -227,12 +235,15 @@ static void log_sum_exp(const Problem *p, const real *scores, const real *labels
   Groups groups = groups_from(p, 0);
   for (int64_t i = 0; i < 2 * all; ++i) groups.max_neg[i] = EMPTY; /* and max_pos */
   memset(p->sums, 0, (size_t)(2 * all) * sizeof(double));
+  int twice = p->loss == TWO_WAY && p->inner == 1; /* a class is not all of a line */
   pass.first_step = MAXIMA;
-  pass.last_step = p->loss == TWO_WAY ? MAXIMA : SUMS;
+  pass.last_step = twice ? MAXIMA : SUMS;
   pass_over(pass, scores, labels, 0);
-  if (p->loss == TWO_WAY) {
+  if (twice) {
     pass.first_step = pass.last_step = SUMS;
     pass_over(pass, scores, labels, 0);
+  }
+  if (p->loss == TWO_WAY) {
     result->loss = finish_groups(TWO_WAY, 0, p, groups, rows, 0, &result->valid);
     result->loss_of_classes = finish_groups(TWO_WAY, 0, p, groups_from(p, padded_size(rows)), p->classes, 0, &result->valid_classes);
   } else {
