@@ -1,6 +1,7 @@
 """Trains a folder that `caffe-losses template` wrote: warm-up, training and tests in one go, and the best weights."""
 
 import glob
+import math
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from .evaluation import read_log
 from .net import prototxt
 from .net.kinds import is_ours
 from .parallel import comm
+from .parallel.keep import names_a_loss
 from .parallel.snapshots import final_prefix
 
 SOLVER, WARMUP, LOG, BEST = "solver.prototxt", "warmup_solver.prototxt", "train.log", "best.caffemodel"
@@ -61,6 +63,9 @@ def train(folder, *, keep=None, force=False, weights=None, words=()):
     arguments += ["--best", metric] if metric and keep != 1 else []
     arguments += [*warmup(folder), *words]
     if last:
+        if comm.launched_rank() == 0:
+            told = ", and leaves --weights out" if weights else ""
+            print(f"{folder} goes on from iteration {last}{told}; --force trains it anew", flush=True)
         arguments += ["--snapshot", f"{prefix_of(solver)}_iter_{last}.solverstate"]
     elif weights:
         arguments += ["--weights", ",".join(os.path.abspath(path) for path in weights.split(","))]
@@ -149,7 +154,8 @@ def pass_on_signals(process):
 def publish_best(folder, solver, metric, best):
     """Copy the best weights, and say which they are."""
     values = read_log(os.path.join(folder, LOG)).test.get(metric, {}) if metric else {}
-    chosen = max(snapshots(folder, solver), key=lambda k: (values.get(k, -1), k))
+    worst, sign = (math.inf, -1) if metric and names_a_loss(metric) else (-math.inf, 1)
+    chosen = max(snapshots(folder, solver), key=lambda k: (sign * values.get(k, worst), k))
     with open(model(folder, solver, chosen), "rb") as source:
         files.Outputs([best], force=True).write([lambda file: shutil.copyfileobj(source, file)])
     told = f", {metric} {values[chosen]:.4g}" if chosen in values else ""

@@ -1,4 +1,4 @@
-"""make converters: deploy nets in OpenCV, MNN and onnxruntime, by the programs of docs/deployment.md.
+"""make converters: deploy nets in OpenCV, MNN and onnxruntime, by the programs of examples/tags.
 
 All templates, and a stock net that is wired, with random weights. Of the same picture files, each runtime has to give
 the probabilities that Caffe has in the phase TEST of the train_val, to 1e-4, and the tags of `caffe-losses predict`.
@@ -7,6 +7,7 @@ the probabilities that Caffe has in the phase TEST of the train_val, to 1e-4, an
 import contextlib
 import io
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ numpy.save("{runtime}.npy", numpy.float64(rows))
 
 
 def write_data():
-    """Pictures and their lists; and the programs of the page, each under the name in its first line."""
+    """Pictures and their lists; and the programs."""
     WORK.mkdir(parents=True, exist_ok=True)
     for k, (name, channels) in enumerate(zip(PICTURES, (3, 1, 4))):
         cv2.imwrite(str(WORK / name), picture(k, height=300, width=280, channels=channels))
@@ -50,8 +51,8 @@ def write_data():
     for phase in ("train", "test"):
         (WORK / f"{phase}.csv").write_text("path,labels\n" + "".join(rows))
     (WORK / "classes.txt").write_text("".join(f"tag{c}\n" for c in range(CLASSES)))
-    for block in blocks("python", "docs/deployment.md"):
-        (WORK / block.text.split()[1].rstrip(":")).write_text(block.text)
+    for program in Path("examples/tags").glob("*.py"):
+        shutil.copy(program, WORK)
 
 
 def train_val(net, loss):

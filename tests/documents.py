@@ -102,7 +102,7 @@ def anchors(page):
 
 FLAGS = {"caffe": ("--solver", "--snapshot", "--weights")}
 # not ours, and without options to check
-SHELL = "cd", "source", "cat", "tar", "apt-get", "docker", "mpirun", "mnnconvert"
+SHELL = "cd", "cp", "source", "cat", "tar", "apt-get", "docker", "mpirun", "mnnconvert"
 CONVERTER = "caffe2onnx.convert"  # a module that is not ours, either
 
 
@@ -131,6 +131,8 @@ def check_command(words):
         assert all(f'"{extra}": [' in read("setup.py") for extra in extras), words
     elif name == "python" and rest[:1] == ["-m"]:
         assert rest[1] == CONVERTER or find_spec(rest[1] + ".__main__"), words
+    elif name == "python":
+        assert (ROOT / "examples" / "tags" / rest[0]).exists(), words
     elif "/" in name:
         assert name.startswith(".venv/bin/") or os.access(ROOT / name, os.X_OK), words
         assert all((ROOT / word).exists() for word in rest if word.endswith(".py")), words

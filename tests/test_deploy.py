@@ -4,13 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from importlib import import_module
 
 import caffe
 import cv2
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
-from documents import blocks
+from documents import ROOT
 from nets import input_layer
 from pictures import picture
 from rewiring import FC, command, parsed
@@ -21,6 +22,7 @@ from caffe_losses.__main__ import main
 from caffe_losses.net import prototxt
 
 CLASSES = 20
+PROGRAMS = ROOT / "examples" / "tags"
 EVERY = [(net, loss) for net in templates.TEMPLATES for loss in ("softmax", "sigmoid")]  # those in prototxt/
 ONLY_TRAINING = {"Python", "Dropout", "Split", "Data", "HDF5Data"}
 OPTIONS = {"source": "test.csv", "classes": "classes.txt", "batch_size": 2, "crop_size": 16}
@@ -113,7 +115,7 @@ def test_weights_lie_where_the_json_says(tmp_path, monkeypatch):
 
 
 def test_thresholds_go_into_the_json(tmp_path, monkeypatch, capsys):
-    """In the order of the classes; the program of the page gives tags by them."""
+    """In the order of the classes; the program in examples/tags gives tags by them."""
     monkeypatch.chdir(tmp_path)
     write_lists(tmp_path)
     write_net(tmp_path, OPTIONS)
@@ -122,10 +124,10 @@ def test_thresholds_go_into_the_json(tmp_path, monkeypatch, capsys):
     assert "left out" not in capsys.readouterr().out
     spec = json.loads((tmp_path / "deploy.json").read_text())
     assert spec["thresholds"] == [0.75, 0.5, 0.25]
-    program = {}
-    exec(blocks("python", "docs/deployment.md")[0].text, program)
-    assert [name for name, _ in program["tags"](spec, np.array([0.74, 0.5, 0.3]))] == ["sea", "dog", "sun"]
-    assert [name for name, _ in program["tags"](spec, np.array([0.7, 0.72, 0.2]))] == ["dog"]
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    program = import_module("tags")
+    assert [name for name, _ in program.tags(spec, np.array([0.74, 0.5, 0.3]))] == ["sea", "dog", "sun"]
+    assert [name for name, _ in program.tags(spec, np.array([0.7, 0.72, 0.2]))] == ["dog"]
 
 
 @pytest.mark.parametrize("words, reason", [
@@ -164,8 +166,8 @@ def test_a_json_that_is_there_is_kept(tmp_path, monkeypatch, capsys):
 
 @pytest.mark.parametrize("color", ["BGR", "RGB", "GRAY"])
 @pytest.mark.parametrize("loss", ["SigmoidCrossEntropyLoss", "MultiLabelSoftmaxLoss"])
-def test_the_programs_of_the_page_print_the_tags_of_predict(tmp_path, monkeypatch, capsys, color, loss):
-    """docs/deployment.md: Caffe as the runtime, on pictures in color, in gray and with transparent pixels."""
+def test_the_programs_print_the_tags_of_predict(tmp_path, monkeypatch, capsys, color, loss):
+    """examples/tags: Caffe as the runtime, on pictures in color, in gray and with transparent pixels."""
     monkeypatch.chdir(tmp_path)
     write_lists(tmp_path)
     names = ["color.png", "gray.png", "transparent.png"]
@@ -176,11 +178,9 @@ def test_the_programs_of_the_page_print_the_tags_of_predict(tmp_path, monkeypatc
     options = dict(OPTIONS, color=color, background=background, new_height=20, new_width=24, mean_value=110, scale=0.01)
     write_net(tmp_path, options, loss)
     deploy_with_weights(tmp_path, "-o", "deploy.prototxt", "--output-weights", "deploy.caffemodel", channels=channels)
-    for block in blocks("python", "docs/deployment.md"):
-        (tmp_path / block.text.split()[1].rstrip(":")).write_text(block.text)
     capsys.readouterr()
     assert main(["predict", "--model", "net.prototxt", "--weights", "trained.caffemodel", *names]) == 0
-    command = [sys.executable, "tags.py", "caffe", "deploy.json", *names]
+    command = [sys.executable, str(PROGRAMS / "tags.py"), "caffe", "deploy.json", *names]
     done = subprocess.run(command, env=dict(os.environ, GLOG_minloglevel="2"), capture_output=True, text=True)
     assert done.stdout == capsys.readouterr().out, done.stderr
 

@@ -99,9 +99,14 @@ def walk(tmp_path_factory):
 @runs("README.md", "source ~/caffe_losses")
 def from_a_folder_of_pictures_to_a_measured_net(text, folder, request):
     folder, output = request.getfixturevalue("walk")
-    assert "lists/train.csv: 36 images" in output
+    assert "lists/train.csv: 32 images" in output
     assert re.search(r"^\.\./beach/1\.jpg +\w+ 0\.\d+", output, re.MULTILINE)
-    assert json.loads((folder / "net" / "figures.json").read_text())["images"] == 4
+    figures = json.loads((folder / "net" / "figures.json").read_text())
+    assert (figures["images"], figures["image_list"]) == (4, "../lists/test.csv")
+    assert re.search(r"mAP_interval +0\.\d+ to [01]\.\d+", output)
+    spec = json.loads((folder / "net" / "tags.json").read_text())
+    thresholds = json.loads((folder / "net" / "thresholds.json").read_text())
+    assert dict(zip(spec["classes"], spec["thresholds"])) == thresholds
     assert all((folder / "net" / name).stat().st_size > 10000 for name in ("curves.png", "figures.png"))
 
 
@@ -111,13 +116,15 @@ def trained(folder, request):
     shutil.copy(str(walked / "net" / "best.caffemodel"), str(folder / "net.caffemodel"))
     for name in ("train_val.prototxt", "train.log"):
         shutil.copy(str(walked / "net" / name), str(folder))
-    shutil.copytree(str(walked / "beach"), str(folder / "beach"))
+    for name in ("beach", "lists"):
+        shutil.copytree(str(walked / name), str(folder / name))
 
 
-@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model validation")
+@runs(
+    "docs/metrics-and-evaluation.md", "caffe-losses evaluate --model train_val.prototxt --weights net.caffemodel --tune"
+)
 def thresholds_of_each_class(text, folder, request):
     trained(folder, request)
-    shutil.copy(str(folder / "train_val.prototxt"), str(folder / "validation.prototxt"))
     output = shell(text, folder)
     assert "thresholds.json: thresholds of the best macro_f1 of these images" in output
     assert sorted(json.loads((folder / "thresholds.json").read_text())) == ["dog", "sea", "sunset"]
@@ -129,7 +136,9 @@ def weights_of_classes(text, folder, request):
     assert "pos_weight.txt: 3 weights" in shell(text, folder)
 
 
-@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model train_val")
+@runs(
+    "docs/metrics-and-evaluation.md", "caffe-losses evaluate --model train_val.prototxt --weights net.caffemodel --json"
+)
 def evaluate(text, folder, request):
     trained(folder, request)
     assert "mAP" in shell(text, folder)
@@ -152,7 +161,7 @@ def plot(text, folder, request):
 @runs("docs/data.md", "caffe-losses split")
 def split(text, folder, request):
     pictures(folder, split=False)
-    assert "lists/train.csv: 36 images" in shell(text, folder)
+    assert "lists/train.csv: 32 images" in shell(text, folder)
 
 
 @runs("docs/data.md", "caffe-losses import")
@@ -231,6 +240,14 @@ def deploy_with_weights(text, folder, request):
     probabilities = net((folder / "deploy.prototxt").read_text()).forward()["prob"]
     assert probabilities.shape == (1, len(names))
     assert (folder / "deploy.caffemodel").stat().st_size > 10000
+
+
+@runs("docs/deployment.md", "cp ~/caffe_losses/examples/tags/")
+def tags(text, folder, request):
+    trained(folder, request)
+    shell(blocks("sh", "docs/deployment.md")[0].text, folder)
+    output = shell(text.replace("~/caffe_losses", str(documents.ROOT)), folder)
+    assert re.search(r"^beach/1\.jpg  \w+ 0\.\d+", output, re.MULTILINE)
 
 
 @runs("docs/templates.md", "caffe-losses template")

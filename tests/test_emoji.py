@@ -88,6 +88,30 @@ def test_tags_are_the_words_of_the_unicode_name(run):
     assert tags["1F6B6-200D-2640-FE0F.png"] == {"female"}  # a pedestrian, in a sequence
 
 
+def test_augmentation_and_views_are_compared(run):
+    folder, _ = run
+    words = ["--seeds", "1", "2", "--iterations", "20", "--levels", "none", "light"]
+    done = subprocess.run([sys.executable, os.path.join(folder, "augment.py"), *words], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    header, _, *rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in done.stdout.splitlines()]
+    assert [len(row) for row in rows] == [len(header)] * 2
+    assert [row[:2] for row in rows] == [["20", "none"], ["20", "light"]]
+    assert all(0 < float(mean) < 1 for row in rows for mean in row[2:5])
+    (none, light) = (float(row[2]) for row in rows)
+    assert float(rows[1][5].split()[0]) == pytest.approx(light - none, abs=0.0011)
+    nets = {setting: text for setting, text in trained_nets(folder) if "seed2" in setting}
+    assert {"crop_scale" in text for text in nets.values()} == {True, False}
+    assert all(("light" in setting) == ("crop_scale" in text) for setting, text in nets.items())
+
+
+def trained_nets(folder):
+    """(folder of a training, its net)"""
+    for at, _, names in os.walk(os.path.join(folder, "work")):
+        if "net.prototxt" in names:
+            with open(os.path.join(at, "net.prototxt")) as file:
+                yield at, file.read()
+
+
 def test_all_files_of_the_readme_are_there():
     folder = os.path.join(ROOT, "examples", "emoji")
     with open(os.path.join(folder, "README.md"), encoding="utf-8") as readme:

@@ -6,7 +6,7 @@ import json
 import caffe
 import numpy as np
 import pytest
-from nets import loss_layer
+from nets import input_layer, loss_layer
 from pictures import write_list
 from sklearn.metrics import f1_score
 
@@ -181,6 +181,39 @@ def test_evaluate_is_better_with_the_file_that_it_tuned(trained, objective):
     after = figures(trained, "--thresholds", str(file))
     assert after["metrics"][objective] > before["metrics"][objective]
     assert list(json.loads(file.read_text())) == NAMES
+
+
+def test_another_list_than_that_of_the_net(trained, capsys, tmp_path):
+    lines = (trained / "list.txt").read_text().splitlines()
+    write_lines = "".join(f"{trained}/{line}\n" for line in lines[5:14])
+    (tmp_path / "other.txt").write_text(write_lines)
+    other = figures(trained, "--image-list", f"{tmp_path}/other.txt")
+    assert (other["images"], other["image_list"]) == (9, f"{tmp_path}/other.txt")
+    net = (trained / "net.prototxt").read_text()
+    (tmp_path / "net.prototxt").write_text(net.replace(f"{trained}/list.txt", f"{tmp_path}/other.txt"))
+    expected = figures(trained, "--model", f"{tmp_path}/net.prototxt")
+    assert (expected["metrics"], expected["classes"]) == (other["metrics"], other["classes"])
+    assert figures(trained)["metrics"] != other["metrics"]
+    assert run("evaluate", trained, "--image-list", f"{tmp_path}/none.txt") == 2
+    assert "none.txt" in capsys.readouterr().err
+    assert run("evaluate", trained, "--image-list", f"{tmp_path}/other.txt", "--json", f"{tmp_path}/other.txt") == 2
+    assert "other.txt" in capsys.readouterr().err
+    assert (tmp_path / "other.txt").read_text() == write_lines
+
+
+def test_a_list_is_refused_where_the_classes_may_be_others(trained, capsys, tmp_path):
+    without = (trained / "net.prototxt").read_text().replace(f', "classes": "{trained}/names.txt"', "")
+    (tmp_path / "net.prototxt").write_text(without)
+    arguments = ["--model", f"{tmp_path}/net.prototxt", "--image-list", f"{trained}/list.txt"]
+    assert run("evaluate", trained, *arguments) == 2
+    expected = (
+        f"--image-list: expected a MultiLabelImageData with classes in {tmp_path}/net.prototxt, got one that has no"
+    )
+    assert expected in capsys.readouterr().err
+    inputs = input_layer("data", (1, 3, 8, 8)) + input_layer("labels", (1, 4))
+    (tmp_path / "net.prototxt").write_text(inputs + without[without.index('layer { name: "fc"') :])
+    assert run("evaluate", trained, *arguments) == 2
+    assert expected + "none" in capsys.readouterr().err
 
 
 def test_predict_gives_the_labels_that_evaluate_counts(trained, capsys):

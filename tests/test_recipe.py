@@ -69,6 +69,24 @@ def test_the_best_of_what_is_kept_is_published(folder):
     assert (folder / "best.caffemodel").read_bytes() == (folder / f"{NET}_iter_{best}.caffemodel").read_bytes()
 
 
+def test_of_a_loss_the_lowest_is_the_best(folder, tmp_path, capsys):
+    template(tmp_path, "--metrics", "ranking_loss", "mAP", "--force")
+    done = run("net", folder=folder)
+    assert done.returncode == 0, done.stderr
+    log, solver = folder / "train.log", recipe.prototxt.read_solver(str(folder / "solver.prototxt"))
+    first, last = sorted(recipe.snapshots(str(folder), solver))
+    for values, best in (((0.2, 0.3), first), ((0.3, 0.2), last), ((0.3, 0.3), last)):
+        lines = [
+            f"I1125 09:28:08.7 1 solver.cpp:336] Iteration {k}, Testing net (#0)\n"
+            f"I1125 09:28:08.7 1 solver.cpp:414]     Test net output #0: ranking_loss = {value}\n"
+            f"I1125 09:28:08.7 1 sgd.cpp:273] Snapshot {NET}_iter_{k}.solverstate\n"
+            for k, value in zip((first, last), values)
+        ]
+        log.write_text("".join(lines))
+        recipe.publish_best(str(folder), solver, "ranking_loss", str(folder / "best.caffemodel"))
+        assert f"iteration {best} of 24, ranking_loss {min(values)}" in capsys.readouterr().out
+
+
 def test_it_can_be_repeated_and_trained_anew(folder, tmp_path):
     assert run("net", folder=folder).returncode == 0
     log, best = ((folder / name).read_bytes() for name in ("train.log", "best.caffemodel"))
@@ -99,8 +117,10 @@ def test_it_goes_on_after_ctrl_c(folder, tmp_path):
     template(tmp_path, "--epochs", "4000", "--force")
     short = (folder / "solver.prototxt").read_text()
     (folder / "solver.prototxt").write_text(re.sub(r"max_iter: \d+", f"max_iter: {stopped + 12}", short))
-    done = run("net", folder=folder)
+    done = run("net", "--weights", "net/none.caffemodel", folder=folder)
     assert done.returncode == 0, done.stderr
+    told = f"net goes on from iteration {stopped}, and leaves --weights out; --force trains it anew\n"
+    assert done.stdout.startswith(told)
     log = (folder / "train.log").read_text()
     assert "Iteration 40" in log
     assert f"_iter_{stopped + 12}.solverstate" in log

@@ -134,7 +134,7 @@ def test_links_are_known_without_opening(tmp_path, capsys):
 def test_one_picture_cannot_be_split(tmp_path, capsys):
     write_pictures(tmp_path, 1)
     source = write(tmp_path, "list.csv", "path,labels", "0.png,a", "0.png,b")
-    assert "all 2 images are one picture" in said(
+    assert "2 images are too few for 2 parts, as only 1 differ" in said(
         capsys, "split", source, "-o", str(tmp_path / "out"), "--test", "0.5", code=2
     )
     assert not (tmp_path / "out").exists()
@@ -156,17 +156,40 @@ def test_groups_are_not_divided(tmp_path, sizes, tests, expected):
     groups = np.repeat(np.arange(len(sizes)), sizes)
     images = lists.read(write(tmp_path, "list.txt", *(f"{group} {k}" for k, group in enumerate(groups))))
     for seed in range(20):
-        train, test = split(images, tests, seed, groups)
-        assert not set(train.paths) & set(test.paths)
-        assert len(test) == expected
-        assert len(train) + len(test) == len(groups)
+        parts = split(images, {"test": tests, "validation": 2}, seed, groups)
+        assert len(parts["test"]) == expected
+        groups_of = [set(part.paths) for part in parts.values()]
+        assert sum(map(len, groups_of)) == len(set().union(*groups_of)) == len(sizes)
+        assert sum(map(len, parts.values())) == len(groups)
+        assert parts["test"].paths == split(images, {"test": tests}, seed, groups)["test"].paths
+
+
+def test_a_list_for_validation(tmp_path, capsys):
+    names = write_pictures(tmp_path, 20)
+    source = write(tmp_path, "list.csv", "path,labels", *(f"{name},{'ab'[k % 2]}" for k, name in enumerate(names)))
+    words = ["split", source, "-o", str(tmp_path / "out"), "--test", "0.2"]
+    output = said(capsys, *words, "--validation", "0.1")
+    assert f"{tmp_path}/out/validation.csv: 2 images" in output
+    known = lists.read_classes(str(tmp_path / "out" / "classes.txt"))
+    parts = {
+        name: lists.read(str(tmp_path / "out" / f"{name}.csv"), known).paths for name in ("train", "validation", "test")
+    }
+    assert {name: len(paths) for name, paths in parts.items()} == {"train": 14, "validation": 2, "test": 4}
+    assert sorted(path for paths in parts.values() for path in paths) == sorted(str(tmp_path / name) for name in names)
+    old = said(capsys, *words, "--force", code=2)
+    assert f"{tmp_path}/out/validation.csv is there already, and not of this split; remove it" in old
+    few = said(capsys, *words, "--force", "--validation", "0.8", code=2)
+    assert "20 images are too few for a share of 0.2 for test and a share of 0.8 for validation" in few
+    assert "--validation: expected a share in (0, 1), got 0.0" in said(
+        capsys, *words, "--force", "--validation", "0", code=2
+    )
 
 
 def test_a_list_of_another_form_does_not_stay_beside(tmp_path, capsys):
     source = write(tmp_path, "list.txt", *(f"{k}.png a" for k in range(10)))
     write(tmp_path, "train.csv", "path,labels", "x.png,a")
     message = said(capsys, "split", source, "-o", str(tmp_path), "--force", code=2)
-    assert "train.csv is there already, a list of another form; remove it, or give another folder" in message
+    assert "train.csv is there already, and not of this split; remove it, or give another folder" in message
 
 
 def test_nothing_half_is_written(tmp_path, capsys):

@@ -321,6 +321,18 @@ def test_images_of_another_kind(lists, tmp_path):
     assert (again.size, again.mean, again.mirror, again.base_lr) == ((20, 40), [1, 2, 3], False, 0.3)
 
 
+def test_a_list_for_validation_is_that_of_the_phase_test(lists, tmp_path):
+    for name in ("train.csv", "test.csv", "classes.txt"):
+        (tmp_path / name).write_bytes((lists / name).read_bytes())
+    rows = (tmp_path / "test.csv").read_text().splitlines(True)
+    (tmp_path / "validation.csv").write_text("".join(rows[:4]))
+    files = templates.template("lenet", "softmax", lists=str(tmp_path), batch=2)
+    assert image_options(files, caffe.TEST)["source"] == str(tmp_path / "validation.csv")
+    assert image_options(files, caffe.TRAIN)["source"] == str(tmp_path / "train.csv")
+    assert "test_iter: 2\n" in files["solver.prototxt"]  # 3 images
+    assert '\\"images\\": 3' in files["train_val.prototxt"]
+
+
 def test_augmentation(lists):
     files = templates.template("mobilenet", "softmax", lists=str(lists), size=(64, 64), augment="strong")
     train, test = image_options(files, caffe.TRAIN), image_options(files, caffe.TEST)

@@ -26,6 +26,9 @@ def add_parser(commands):
         "those of the loss with the largest loss_weight. Exit 2: the net, the weights or an argument is wrong.",
     )
     add_trained_net(parser)
+    parser.add_argument(
+        "--image-list", metavar="LIST", type=input_file, help="images and labels to test with (those of the net)"
+    )
     parser.add_argument("--iterations", metavar="N", type=positive, help="batches to run (the test set once)")
     parser.add_argument("--images", metavar="N", type=positive, help="only the first N images (all)")
     parser.add_argument("--scores", metavar="BLOB", help="other scores than the loss's, such as probabilities")
@@ -78,6 +81,7 @@ def run(options):
     report = evaluate(
         options.model,
         options.weights,
+        image_list=options.image_list,
         iterations=options.iterations,
         images=options.images,
         scores=options.scores,
@@ -101,7 +105,7 @@ def run(options):
         print(f"{options.tune_thresholds}: thresholds of the best {objective} of these images{without}")
     if options.json:
         figures = dict(report.all(), model=options.model, weights=options.weights, decision=report.decision)
-        figures.update(crops=options.crops, mirror=options.mirror)
+        figures.update(image_list=options.image_list, crops=options.crops, mirror=options.mirror)
         contents.append(json.dumps(figures, indent=1))
     if options.png:
         contents.append(lambda file: report.draw(file, options.weights))

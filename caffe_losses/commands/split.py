@@ -1,4 +1,4 @@
-"""caffe-losses split: a list of images becomes one to train and one to test with."""
+"""caffe-losses split: a list of images becomes one to train with, one to validate with and one to test with."""
 
 import os
 
@@ -13,12 +13,19 @@ ENDINGS = {"csv": ".csv", "jsonl": ".jsonl", "txt": ".txt"}
 def add_parser(commands):
     parser = commands.add_parser(
         "split",
-        help="split a list of images for training and testing",
-        description="Write FOLDER/train and FOLDER/test, in the list's own form, and FOLDER/classes.txt. The paths "
-        "of the images are made absolute. How the list was read is printed, and what is odd about it.",
+        help="split a list of images for training, validation and testing",
+        description="Write FOLDER/train and FOLDER/test and, with --validation, FOLDER/validation, in the list's own "
+        "form, and FOLDER/classes.txt. The paths of the images are made absolute. How the list was read is printed, "
+        "and what is odd about it.",
     )
     parser.add_argument("-o", "--output", metavar="FOLDER", required=True)
     parser.add_argument("--test", metavar="SHARE", type=float, default=0.1, help="of the images to test with (0.1)")
+    parser.add_argument(
+        "--validation",
+        metavar="SHARE",
+        type=float,
+        help="of the images to choose the best weights and thresholds with (none)",
+    )
     parser.add_argument(
         "--min-images", metavar="N", type=int, help="leave out labels of fewer images (1; with --classes, none)"
     )
@@ -59,33 +66,36 @@ def absolute(images, options):
 
 
 def run(options):
-    if not 0 < options.test < 1:
-        raise ValueError(f"--test: expected a share in (0, 1), got {options.test}")
+    shares = {name: getattr(options, name) for name in ("test", "validation") if getattr(options, name) is not None}
+    for name, share in shares.items():
+        if not 0 < share < 1:
+            raise ValueError(f"--{name}: expected a share in (0, 1), got {share}")
     ending = ENDINGS[form_of(options.list)]
-    paths = [os.path.join(options.output, name) for name in ("test" + ending, "train" + ending, "classes.txt")]
-    check_other_forms(options.output, ending)
+    check_others(options.output, [name + ending for name in ("train", *shares)])
     images = read_list(options)
-    parts = parts_of(images, options)
-    names = [parts.train.name(k) for k in range(parts.train.num_classes())]
-    texts = [lists.text(part, path) for part, path in zip((parts.test, parts.train), paths)]
+    parts = parts_of(images, options, shares)
+    names = [parts["train"].name(k) for k in range(parts["train"].num_classes())]
+    paths = [os.path.join(options.output, name + ending) for name in parts]
+    class_file = os.path.join(options.output, "classes.txt")
+    texts = [lists.text(part, path) for part, path in zip(parts.values(), paths)]
     texts.append("".join(name + "\n" for name in names))
-    outputs(options, paths, texts=texts).write(texts)
-    for path, part in zip(paths, (parts.test, parts.train)):
+    outputs(options, [*paths, class_file], texts=texts).write(texts)
+    for path, part in zip(paths, parts.values()):
         print(f"{path}: {len(part)} images{findings.absent(part)}")
-    print(f"{paths[2]}: {len(names)} classes")
+    print(f"{class_file}: {len(names)} classes")
     return 0
 
 
-def check_other_forms(folder, ending):
-    """Lists of another form would stay beside the new ones, and be read in their place."""
-    for name in (part + form for part in ("train", "test") for form in ENDINGS.values() if form != ending):
+def check_others(folder, written):
+    """A list of another form, or one for validation from before, would be read beside the new ones."""
+    for name in (part + form for part in ("train", "test", "validation") for form in ENDINGS.values()):
         path = os.path.join(folder, name)
-        if os.path.exists(path):
-            raise ValueError(f"{path} is there already, a list of another form; remove it, or give another folder")
+        if name not in written and os.path.exists(path):
+            raise ValueError(f"{path} is there already, and not of this split; remove it, or give another folder")
 
 
-def parts_of(images, options):
-    """The Parts of the list: an index list names all its classes, also those that only images of one part have."""
+def parts_of(images, options, shares):
+    """The parts of the list, by name: an index list names all its classes, also those that only one part has."""
     minimum = options.min_images if options.min_images is not None else int(not options.classes)
     frequent = images.frequencies() >= minimum
     if not frequent.any():
@@ -95,14 +105,19 @@ def parts_of(images, options):
     images = with_frequent(images, minimum)
     if images.classes is None:
         images.classes = images.num_classes()
-    tests = round(len(images) * options.test)
-    if not 0 < tests < len(images):
-        raise ValueError(f"{options.list}: {len(images)} images are too few for a share of {options.test} to test with")
+    counts = {name: round(len(images) * share) for name, share in shares.items()}
+    if not all(counts.values()) or sum(counts.values()) >= len(images):
+        told = " and ".join(f"a share of {share} for {name}" for name, share in shares.items())
+        raise ValueError(f"{options.list}: {len(images)} images are too few for {told}")
     absolute(images, options)
     looks = findings.pictures(images.paths, opened=not options.unopened)
     for sentence in findings.found(images, looks):
         print(f"{options.list}: {sentence}")
-    parts = split(images, tests, options.seed, findings.groups(looks))
-    if not len(parts.train):
-        raise ValueError(f"{options.list}: all {len(images)} images are one picture; expected two or more")
+    groups = findings.groups(looks)
+    parts = split(images, counts, options.seed, groups)
+    if not all(map(len, parts.values())):
+        different = len(set(groups))
+        raise ValueError(
+            f"{options.list}: {len(images)} images are too few for {len(parts)} parts, as only {different} differ"
+        )
     return parts

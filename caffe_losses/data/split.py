@@ -1,12 +1,8 @@
-"""Parts of a list of images: its frequent labels, and a part to train and a part to test with."""
-
-from collections import namedtuple
+"""Parts of a list of images: its frequent labels, and parts to train with, to validate with and to test with."""
 
 import numpy as np
 
 from .image_list import ImageList
-
-Parts = namedtuple("Parts", "train test")
 
 
 def with_frequent(images, minimum):
@@ -32,18 +28,28 @@ def with_frequent(images, minimum):
     return rest.subset(np.flatnonzero(np.diff(starts)))
 
 
-def split(images, tests, seed, groups=None):
-    """The Parts of an ImageList, drawn at random: `tests` images to test with, all others to train with.
+def split(images, counts, seed, groups=None):
+    """Parts of an ImageList, drawn at random, by name: of `counts`, {name: so many images}, and "train", all others.
 
-    groups  a number for each image: images of the same number come into the same part. The images to test with are
-            then at most `tests`, or one group. None: no two images belong together
+    groups  a number for each image: images of the same number come into the same part. A part then has as many images
+            at most, or one group. None: no two images belong together
     """
-    _, groups = np.unique(np.arange(len(images)) if groups is None else groups, return_inverse=True)
+    random, left, parts = np.random.RandomState(seed), np.arange(len(images)), {}
+    groups = left if groups is None else np.asarray(groups)
+    for name, count in counts.items():
+        drawn = left[draw(groups[left], count, random)] if left.size else left
+        left = np.setdiff1d(left, drawn)
+        parts[name] = images.subset(drawn)
+    return dict(parts, train=images.subset(left))
+
+
+def draw(groups, count, random):
+    """Whether each image is drawn: `count` or fewer, in whole groups, and one group at least."""
+    _, groups = np.unique(groups, return_inverse=True)
     sizes = np.bincount(groups)
-    order, room, drawn = np.random.RandomState(seed).permutation(sizes.size), tests, []
+    order, room, drawn = random.permutation(sizes.size), count, []
     for group in order:
         if sizes[group] <= room:
             drawn.append(group)
             room -= sizes[group]
-    is_test = np.isin(groups, drawn or order[np.argmin(sizes[order])])
-    return Parts(images.subset(np.flatnonzero(~is_test)), images.subset(np.flatnonzero(is_test)))
+    return np.isin(groups, drawn or order[np.argmin(sizes[order])])

@@ -1,5 +1,6 @@
 """Runs a train_val's TEST phase over its test set, and tells what the scores are worth, class by class."""
 
+import json
 from collections import namedtuple
 
 import numpy as np
@@ -22,14 +23,15 @@ Count = namedtuple("Count", "images reason")  # images in the test set; if that 
 
 
 def evaluate(
-    model, caffemodel, *, iterations=None, images=None, scores=None, labels=None, classes=None, metrics=None,
-    top_k=None, threshold=None, thresholds=None, views=None
+    model, caffemodel, *, image_list=None, iterations=None, images=None, scores=None, labels=None, classes=None,
+    metrics=None, top_k=None, threshold=None, thresholds=None, views=None
 ):  # fmt: skip
     """Run the TEST phase of a net over its test set, once.
 
     Args:
         model: prototxt of the train_val, with data and labels for TEST.
         caffemodel: its weights.
+        image_list: a list that MultiLabelImageData is to read in place of its own.
         iterations: batches to run; None: the test set once.
         images: only the first so many images; None: all.
         scores: a blob to measure; None: that of the loss with the largest loss_weight.
@@ -52,7 +54,7 @@ def evaluate(
         ValueError: the net, the weights or an argument is wrong.
         OSError: a file cannot be read.
     """
-    test = TestSet(prototxt.read(model).net, model, scores, labels)
+    test = TestSet(prototxt.read(model).net, model, scores, labels, image_list)
     if threshold is not None and thresholds is not None:
         raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
     decided = test.decision(threshold, top_k)  # refused before the work
@@ -131,7 +133,7 @@ class TestSet:
 
     __test__ = False  # for pytest, which takes classes of such a name for tests
 
-    def __init__(self, net, path, scores=None, labels=None):
+    def __init__(self, net, path, scores=None, labels=None, image_list=None):
         view = view_for_testing(net, path)
         head = None if scores and labels else main_head(view, path)
         self.head = None if scores else head
@@ -143,9 +145,11 @@ class TestSet:
         ]
         self.net = cut(net, view, makers)
         self.sources = [layer for layer in self.net.layer if not layer.bottom]
+        self.image_data = next((layer for layer in self.sources if image_options(layer) is not None), None)
+        if image_list is not None:
+            read_list(self.image_data, image_list, path)
         for layer in self.sources:
             check_source(layer)
-        self.image_data = next((layer for layer in self.sources if image_options(layer) is not None), None)
         self.makes = None if scores or head.probabilities else head.activation
         if self.makes is None and makes_probabilities(makers[0]):
             self.makes, self.scores = makers[0].type, makers[0].bottom[0]
@@ -192,6 +196,15 @@ def makes_probabilities(layer):
     """Whether a layer makes probabilities of scores, and leaves these as they are."""
     in_place = list(layer.bottom) == list(layer.top)
     return not in_place and (layer.type == "Sigmoid" or (layer.type == "Softmax" and layer.softmax_param.axis == 1))
+
+
+def read_list(layer, image_list, path):
+    """Have the data layer of the net at `path` read another list. The classes have to stay those of its own."""
+    options = image_options(layer) if layer is not None else {}
+    if not options.get("classes"):
+        why = "one that has no classes" if options else "none"
+        raise ValueError(f"--image-list: expected a MultiLabelImageData with classes in {path}, got {why}")
+    layer.python_param.param_str = json.dumps(dict(options, source=image_list))
 
 
 def check_source(layer):

@@ -36,14 +36,18 @@ class TestOutput:
             self.means[self.solver.iter] = sum(self.values) / self.passes
             self.values = []
 
-    def is_loss(self):
-        """Whether less is better."""
-        return "loss" in self.name.lower() or self.net.blob_loss_weights[self.name] != 0
+    def less_is_better(self):
+        return names_a_loss(self.name) or self.net.blob_loss_weights[self.name] != 0
 
     def rank(self, iteration):
         """A number that is the lower, the better the output was at an iteration; inf if it was not measured."""
         mean = self.means.get(iteration, math.nan)
-        return math.inf if math.isnan(mean) else mean if self.is_loss() else -mean
+        return math.inf if math.isnan(mean) else mean if self.less_is_better() else -mean
+
+
+def names_a_loss(output):
+    """Whether the name of a metric tells that less is better, as of ranking_loss."""
+    return "loss" in output.lower()
 
 
 class Keep:

@@ -18,8 +18,8 @@ def template(
         net: one of TEMPLATES.
         loss: one of LOSSES.
         data: one of DATA, which says where images and labels come from. None: lmdb, if there are no `lists`.
-        lists: instead of data, the folder with classes.txt and the lists train and test of images. They are read, and
-            tell num_classes, images and test_images.
+        lists: instead of data, the folder with classes.txt and the lists train and validation of images, or test if
+            that has no list validation. They are read, and tell num_classes, images and test_images.
         label_format: "DENSE" or "INDEX".
         num_classes: scores an image.
         batch: images at a time, `iter_size` times in an iteration.
@@ -51,7 +51,7 @@ def template(
     check_together(given)
     known, folder = adapted(TEMPLATES[net], size, color, mean, scale), ListFolder(lists) if lists else None
     if folder:
-        num_classes, images, test_images = len(folder.classes), folder.count("train"), folder.count("test")
+        num_classes, images, test_images = len(folder.classes), folder.count("train"), folder.count(folder.tests())
     num_classes, images, test_images = (
         num_classes or known.num_classes, images or known.images, test_images or known.tests
     )  # fmt: skip

@@ -64,6 +64,10 @@ class ListFolder:
         self.class_file = os.path.join(self.folder, "classes.txt")
         self.classes = lists.read_classes(self.class_file)
 
+    def tests(self):
+        """The name of the list for the TEST phase: the best weights are chosen by it."""
+        return "validation" if os.path.exists(self.path("validation")) else "test"
+
     def path(self, name):
         """Of the list of that name, whatever its form."""
         paths = [os.path.join(self.folder, name + ending) for ending in (".csv", ".jsonl", ".txt")]
@@ -79,7 +83,8 @@ def data_layers(known, *, data, list_folder, batch, phase, label_format, changes
     from caffe import layers as L
 
     include = {"phase": phase}
-    where = {caffe.TRAIN: "train", caffe.TEST: "test"}[phase]
+    tests = list_folder.tests() if list_folder else "test"
+    where = {caffe.TRAIN: "train", caffe.TEST: tests}[phase]
     lmdb = {"batch_size": batch, "backend": caffe.params.Data.LMDB, "include": include}
     n = caffe.NetSpec()
     if list_folder:

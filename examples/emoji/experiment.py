@@ -19,8 +19,8 @@ from caffe_losses.data import lists
 HERE = Path(__file__).resolve().parent
 WORK = HERE / "work"
 PARTS = "train", "test"
-# data: the folder in work/ that has train.csv and test.csv
-Setting = namedtuple("Setting", "data loss resample base_lr weight_decay seed iterations")
+# data: the folder in work/ that has train.csv and test.csv. augment: a level of docs/data.md, "Augmentation"
+Setting = namedtuple("Setting", "data loss resample base_lr weight_decay seed iterations augment", defaults=["none"])
 # Of the test pictures. values: {metric: value}. precisions: average precision of each tag
 Scores = namedtuple("Scores", "values precisions")
 
@@ -51,7 +51,8 @@ def run_all(settings, jobs):
 
 
 def title_of(setting):
-    return f"{setting.loss}{'-resampled' * setting.resample}-{setting.base_lr:g}-{setting.weight_decay:g}"
+    changes = f"{'-resampled' * setting.resample}{f'-{setting.augment}' * (setting.augment != 'none')}"
+    return f"{setting.loss}{changes}-{setting.base_lr:g}-{setting.weight_decay:g}"
 
 
 def folder_of(setting):
@@ -75,6 +76,7 @@ def files(setting):
         test_images=len(test),
         resample=setting.resample,
         seed=setting.seed,
+        augment=setting.augment,
     )
     return {
         "net.prototxt": str(train_net),

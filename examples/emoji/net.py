@@ -7,6 +7,8 @@ import caffe
 from caffe import layers as L
 from caffe import params as P
 
+from caffe_losses.data import with_level
+
 # our loss layer, and the Caffe layer that makes probabilities of the scores
 LOSSES = {
     "softmax": ("MultiLabelSoftmaxLoss", L.Softmax),
@@ -25,10 +27,11 @@ def python(layer, *bottoms, options, ntop=1, **arguments):
     return L.Python(*bottoms, ntop=ntop, module="caffe_losses.layers", layer=layer, param_str=param_str, **arguments)
 
 
-def images(phase, part, **options):
+def images(phase, part, augment="none", **options):
     """A net that only reads <part>.csv, in one phase."""
     n = caffe.NetSpec()
     options.update(TRANSFORM, source=f"../{part}.csv", classes="../classes.txt", workers=1)
+    options = with_level(options, augment)
     n.data, n.labels = python("MultiLabelImageData", options=options, ntop=2, include={"phase": phase})
     return n
 
@@ -54,10 +57,11 @@ def add_scores(n, num_classes, bias):
     )  # fmt: skip
 
 
-def train_net(loss, *, num_classes, test_images, resample, seed):
+def train_net(loss, *, num_classes, test_images, resample, seed, augment="none"):
     """Trains on ../train.csv. In the TEST phase, one batch is the whole of ../test.csv."""
     layer, probability = LOSSES[loss]
-    n = images(caffe.TRAIN, "train", batch_size=BATCH, shuffle=True, mirror=True, resample=resample, seed=seed)
+    options = {"batch_size": BATCH, "shuffle": True, "mirror": True, "resample": resample, "seed": seed}
+    n = images(caffe.TRAIN, "train", augment, **options)
     # Sigmoids begin at a probability of 1 / classes, as in the package's templates.
     add_scores(n, num_classes, bias=0 if probability is L.Softmax else -math.log(num_classes - 1))
     # Without loss_weight, Caffe takes a Python layer for none that trains, and trains nothing.
