@@ -14,7 +14,7 @@ from compare import DATA_SETS, HERE, REFERENCE, Comparison, interval
 
 from caffe_losses import host
 
-RATE, SEEDS = {"yeast": 0.01, "emoji": 0.03}, (1, 2, 3)
+RATE, SEEDS = {"yeast": 0.01, "emoji": 0.03}, (1, 2, 3, 4, 5)
 OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
 SHOWN = "macro_f1", "micro_f1"
 

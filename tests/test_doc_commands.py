@@ -126,7 +126,7 @@ def trained(folder, request):
 def thresholds_of_each_class(text, folder, request):
     trained(folder, request)
     output = shell(text, folder)
-    assert "thresholds.json: thresholds of the best macro_f1 of these images" in output
+    assert "thresholds.json: thresholds for macro_f1, tuned on these images" in output
     assert sorted(json.loads((folder / "thresholds.json").read_text())) == ["dog", "sea", "sunset"]
 
 

@@ -47,7 +47,7 @@ def test_as_good_as_any(objective, seed):
     labels = random.rand(9, 3) < 0.4
     labels[0] = True
     scores = (random.randn(9, 3) + labels).round(1).astype(np.float32)  # with ties
-    found = f1_of(objective, scores, labels, thresholds.tune(measured(scores, labels), objective))
+    found = f1_of(objective, scores, labels, thresholds.tune(measured(scores, labels), objective, prior=0))
     best = best_of_all(objective, scores, labels)
     assert found <= best + 1e-12
     assert found >= best - (1e-12 if objective == "macro_f1" else 0.03)  # of one class at a time
@@ -63,12 +63,46 @@ def test_no_worse_than_one_threshold_for_all(objective):
     assert found > single
 
 
-def test_ignored_labels_and_classes_without_images():
+def test_ignored_labels():
     scores = np.array([[0.1, 2, 0], [0.9, 2, 0], [0.5, 0, 3]], np.float32)
     labels = np.array([[0, 1, 0], [1, 1, 0], [-1, 0, 0]])
-    found = thresholds.tune(measured(scores, labels, ignore_label=-1), "macro_f1")
+    found = thresholds.tune(measured(scores, labels, ignore_label=-1), "macro_f1", prior=0)
     assert found[0] == pytest.approx(0.5)  # between 0.1 and 0.9: the ignored one does not count
-    assert found[2] is None
+
+
+def rare(random, images, classes, rate):
+    labels = random.rand(images, classes) < rate
+    return (random.randn(images, classes) + 2 * labels).astype(np.float32), labels
+
+
+@pytest.mark.parametrize("objective", thresholds.OBJECTIVES)
+def test_a_class_without_positives_has_the_threshold_of_all(objective):
+    scores, labels = rare(np.random.RandomState(0), 400, 5, 0.1)
+    labels[:, 2] = False
+    found = thresholds.tune(measured(scores, labels), objective)
+    others = [found[c] for c in (0, 1, 3, 4)]
+    assert min(others) - 0.6 < found[2] < max(others) + 0.6
+
+
+@pytest.mark.parametrize("objective", thresholds.OBJECTIVES)
+def test_few_positives_of_a_class_do_not_mislead(objective):
+    """All classes are alike, so that the best thresholds are, too; two in a hundred images have a class."""
+    gains = []
+    for seed in range(10):
+        random = np.random.RandomState(seed)
+        tuned, new = rare(random, 100, 30, 0.02), rare(random, 2000, 30, 0.02)
+        exact, found = (thresholds.tune(measured(*tuned), objective, prior=prior) for prior in (0, thresholds.PRIOR))
+        gains.append(f1_of(objective, *new, found) - f1_of(objective, *new, exact))
+    assert np.mean(gains) > 0.008
+    assert min(gains) > -0.01
+
+
+def test_many_positives_of_a_class_are_followed():
+    random = np.random.RandomState(0)
+    scores, labels = rare(random, 4000, 4, 0.3)
+    scores[:, 1] -= 5
+    found = thresholds.tune(measured(scores, labels), "macro_f1")
+    assert found[1] < found[0] - 4
 
 
 def test_probabilities_of_scores():
@@ -206,10 +240,8 @@ def test_a_list_is_refused_where_the_classes_may_be_others(trained, capsys, tmp_
     (tmp_path / "net.prototxt").write_text(without)
     arguments = ["--model", f"{tmp_path}/net.prototxt", "--image-list", f"{trained}/list.txt"]
     assert run("evaluate", trained, *arguments) == 2
-    expected = (
-        f"--image-list: expected a MultiLabelImageData with classes in {tmp_path}/net.prototxt, got one that has no"
-    )
-    assert expected in capsys.readouterr().err
+    expected = f"--image-list: expected a MultiLabelImageData with classes in {tmp_path}/net.prototxt, got "
+    assert expected + "one that has no classes" in capsys.readouterr().err
     inputs = input_layer("data", (1, 3, 8, 8)) + input_layer("labels", (1, 4))
     (tmp_path / "net.prototxt").write_text(inputs + without[without.index('layer { name: "fc"') :])
     assert run("evaluate", trained, *arguments) == 2

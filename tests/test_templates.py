@@ -321,6 +321,15 @@ def test_images_of_another_kind(lists, tmp_path):
     assert (again.size, again.mean, again.mirror, again.base_lr) == ((20, 40), [1, 2, 3], False, 0.3)
 
 
+def test_nets_without_batch_normalization_clip_gradients():
+    for net in templates.TEMPLATES:
+        files = templates.template(net, "sigmoid", batch=8, iter_size=3)
+        normalized = "BatchNorm" in files["train_val.prototxt"]
+        for name in ("solver.prototxt", "warmup_solver.prototxt"):
+            solver = parsed(files[name], caffe_pb2.SolverParameter)
+            assert solver.clip_gradients == (-1 if normalized else 30), (net, name)  # of the sum of three batches
+
+
 def test_a_list_for_validation_is_that_of_the_phase_test(lists, tmp_path):
     for name in ("train.csv", "test.csv", "classes.txt"):
         (tmp_path / name).write_bytes((lists / name).read_bytes())

@@ -99,10 +99,8 @@ def run(options):
     contents = []
     if options.tune_thresholds:
         objective = options.objective or OBJECTIVES[0]
-        text, rest = report.tuned(objective)
-        contents.append(text)
-        without = f"; 0.5 for {len(rest)} classes without an image, e.g. {rest[0]}" if rest else ""
-        print(f"{options.tune_thresholds}: thresholds of the best {objective} of these images{without}")
+        contents.append(report.tuned(objective))
+        print(f"{options.tune_thresholds}: thresholds for {objective}, tuned on these images")
     if options.json:
         figures = dict(report.all(), model=options.model, weights=options.weights, decision=report.decision)
         figures.update(image_list=options.image_list, crops=options.crops, mirror=options.mirror)

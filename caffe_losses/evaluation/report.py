@@ -1,7 +1,5 @@
 """The figures of an evaluation as a table and as JSON."""
 
-import math
-
 import numpy as np
 
 from ..ranking import f1
@@ -72,19 +70,18 @@ class Report:
         return {"images": self.images, "metrics": self.overall, "classes": classes}
 
     def tuned(self, objective):
-        """(the text of a file with the thresholds that are best for an objective, the names of classes that have none).
+        """The text of a file with the thresholds that are best for an objective.
 
         ValueError if no probabilities are made of the scores.
         """
         if self.makes is None:
             raise ValueError("--tune-thresholds: expected scores that a Softmax or Sigmoid makes probabilities of; "
                              "leave out --scores")  # fmt: skip
-        other = {"Sigmoid": 0.0, "Softmax": math.log(thresholds.UNKNOWN)}[self.makes]
-        found = thresholds.tune(self.metrics, objective, other)
+        found = thresholds.tune(self.metrics, objective)
         values = [
             thresholds.UNKNOWN if score is None else thresholds.probability_of(score, self.makes) for score in found
         ]
-        return thresholds.text(values, self.names), [n for n, count in zip(self.names, self.frequencies) if not count]
+        return thresholds.text(values, self.names)
 
     def draw(self, path, title):
         """Write a PNG of precision and recall, and of average precision by frequency."""

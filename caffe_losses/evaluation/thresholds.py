@@ -14,8 +14,9 @@ from ..options import shortened
 from ..ranking import f1
 
 OBJECTIVES = "macro_f1", "micro_f1", "example_f1"
-UNKNOWN = 0.5  # of a class without a positive image
+UNKNOWN = 0.5  # of a class that is the best of all images, so that its threshold does nothing
 PASSES = 20
+PRIOR = 5  # typical positives that each class has beside its own
 
 # Of each image: how many labels of the other classes are given and true, how many are given, how many of all are true.
 Others = namedtuple("Others", "hits given true")
@@ -53,58 +54,72 @@ def probability_of(score, makes):
     return inside(small / (1 + math.exp(-abs(score))) if makes == "Sigmoid" else small)
 
 
-def tune(metrics, objective, other=np.inf):
-    """The scores from which on each class is given, so that an F1 of these images is as high as it can be.
+def tune(metrics, objective, prior=PRIOR):
+    """The scores from which on each class is given, so that an F1 of such images is as high as it can be.
 
     The best label of an image is always given, as `predict_labels` does it. macro_f1 is the mean of the F1 of each
     class, so that each is tuned by itself, over all cuts between its scores. For micro_f1, and for example_f1, the
     mean of the F1 of each image, this is the start; then one class after the other gets its best threshold, while the
-    others stay, until nothing improves: the cyclic optimization of Fan and Lin, "A Study on Threshold Selection for
-    Multi-label Classification", 2007. A class without a positive has None.
+    others stay, until nothing changes: the cyclic optimization of Fan and Lin, "A Study on Threshold Selection for
+    Multi-label Classification", 2007.
+
+    A threshold that is the best for two or three positives of a class is mostly chance. So each class has some typical
+    positives beside its own: to its counts are added, for each threshold, those of all classes together, as many as
+    belong to `prior` positives. A class with many positives is tuned by these, one with none by all classes.
 
     Args:
         metrics: MultiLabelMetrics with mAP, to which all images were added.
         objective: one of OBJECTIVES.
-        other: the score from which on a class without a positive is given.
+        prior: how many typical positives. 0: the highest F1 of these very images.
 
     Returns:
-        A list: a score in the metrics' own unit for each class. None for a class without a positive, and for one that
-        is the best of all images.
+        A list: a score in the metrics' own unit for each class. None for a class that is the best of all images.
     """
     scores, labels = Rows(*(np.concatenate([batch[k] for batch in metrics.kept]) for k in (0, 1)))
     values = np.where(labels < 0, -np.inf, scores.astype(np.float64))
     values[np.arange(len(values)), values.argmax(axis=1)] = np.inf  # always given
     true = labels == 1
-    cuts = [Cuts(values[:, c], labels[:, c] >= 0) for c in range(values.shape[1])]
-    given, chosen = values >= other, {}
-    tuned = np.flatnonzero(true.any(axis=0))
-    for c in tuned:
-        chosen[c] = cuts[c].best(macro(cuts[c], true[:, c]))
-        given[:, c] = cuts[c].given(chosen[c])
+    typical = Typical(values[labels >= 0], true[labels >= 0], prior)
+    cuts = [Cuts(values[:, c], labels[:, c] >= 0, typical) for c in range(values.shape[1])]
+    chosen = [each.best(macro(each, true[:, c])) for c, each in enumerate(cuts)]
     gains = {"micro_f1": micro, "example_f1": example}.get(objective)
-    best = value(objective, given, true)
-    hits, count, labels_of_images = (given & true).sum(axis=1), given.sum(axis=1), true.sum(axis=1)
     for _ in range(PASSES if gains else 0):
-        for c in tuned:
-            others = Others(hits - (given[:, c] & true[:, c]), count - given[:, c], labels_of_images)
-            chosen[c] = cuts[c].best(gains(cuts[c], others, true[:, c]))
-            given[:, c] = cuts[c].given(chosen[c])
-            hits, count = others.hits + (given[:, c] & true[:, c]), others.given + given[:, c]
-        now = value(objective, given, true)
-        if now <= best + 1e-12:
+        before = list(chosen)
+        improve(cuts, chosen, true, gains)
+        if chosen == before:
             break
-        best = now
-    return [cuts[c].threshold(chosen[c]) if c in chosen else None for c in range(values.shape[1])]
+    return [each.threshold(count) for each, count in zip(cuts, chosen)]
 
 
-def value(objective, given, true):
-    """The objective of labels that are given, of those that are true; arrays (images, classes)."""
-    hits = given & true
-    if objective == "micro_f1":
-        return f1(hits.sum(), given.sum(), true.sum())
-    axis = 0 if objective == "macro_f1" else 1
-    values = f1(hits.sum(axis=axis), given.sum(axis=axis), true.sum(axis=axis))
-    return values[true.any(axis=axis)].mean()
+def improve(cuts, chosen, true, gains):
+    """Give one class after the other its best threshold, while the others stay."""
+    given = np.stack([each.given(count) for each, count in zip(cuts, chosen)], axis=1)
+    hits, count, labels = (given & true).sum(axis=1), given.sum(axis=1), true.sum(axis=1)
+    typical = sum(each.typical_at(k) for each, k in zip(cuts, chosen))
+    for c, each in enumerate(cuts):
+        others = Others(hits - (given[:, c] & true[:, c]), count - given[:, c], labels)
+        typical = typical - each.typical_at(chosen[c])
+        chosen[c] = each.best(gains(each, others, typical, true[:, c]))
+        given[:, c] = each.given(chosen[c])
+        hits, count = others.hits + (given[:, c] & true[:, c]), others.given + given[:, c]
+        typical = typical + each.typical_at(chosen[c])
+
+
+class Typical:
+    """The counts of all classes together at a threshold, as many as belong to `prior` positives.
+
+    scores  of all images and classes that take part
+    true    whether each label is true
+    """
+
+    def __init__(self, scores, true, prior):
+        self.all, self.true = np.sort(scores), np.sort(scores[true])
+        self.prior, self.share = prior, prior / max(1, len(self.true))
+
+    def counts(self, thresholds):
+        """How many labels are given and true, are given, and are true, at each threshold: (3, thresholds)."""
+        hits, given = (len(part) - np.searchsorted(part, thresholds) for part in (self.true, self.all))
+        return np.stack([hits * self.share, given * self.share, np.full(len(thresholds), float(self.prior))])
 
 
 class Cuts:
@@ -112,15 +127,27 @@ class Cuts:
 
     scores     one for each image; infinite where the class is always given
     take_part  whether the image takes part
+    typical    the Typical of all classes
     """
 
-    def __init__(self, scores, take_part):
+    def __init__(self, scores, take_part, typical):
         self.order = np.flatnonzero(take_part)[np.argsort(-scores[take_part], kind="mergesort")]
         self.sorted, self.images = scores[self.order], len(scores)
         n, first = len(self.order), np.count_nonzero(self.sorted == np.inf)
         ends = np.append(self.sorted[1:] != self.sorted[:-1], True) if n else np.zeros(0, bool)
         places = np.flatnonzero(ends) + 1  # so many images are given
         self.places = np.unique(np.append(places[places >= first], first))
+        self.typical = typical.counts(self.between())
+
+    def between(self):
+        """The threshold that gives the first 0, 1, 2, ... images."""
+        above, below = np.append(np.inf, self.sorted), np.append(self.sorted, -np.inf)
+        with np.errstate(invalid="ignore"):
+            middle = np.where(above == np.inf, np.nextafter(below, np.inf), (above + below) / 2)
+        return np.where(below == -np.inf, above, middle)
+
+    def typical_at(self, count):
+        return self.typical[:, count]
 
     def best(self, values):
         """The number of images to give, the least among equals, from the objective for 0, 1, 2, ... of them."""
@@ -152,15 +179,21 @@ def counted(cuts, true):
 
 def macro(cuts, true):
     hits = counted(cuts, true)
-    return f1(hits, np.arange(len(hits)), true.sum())
+    return f1(*sums(cuts.typical, hits, np.arange(len(hits)), true.sum()))
 
 
-def micro(cuts, others, true):
+def micro(cuts, others, typical, true):
     hits = counted(cuts, true)
-    return f1(hits + others.hits.sum(), np.arange(len(hits)) + others.given.sum(), others.true.sum())
+    own = hits + others.hits.sum(), np.arange(len(hits)) + others.given.sum(), others.true.sum()
+    return f1(*sums(cuts.typical, *own) + typical[:, None])
 
 
-def example(cuts, others, true):
+def sums(typical, hits, given, true):
+    return typical + np.stack(np.broadcast_arrays(hits, given, true))
+
+
+def example(cuts, others, typical, true):
+    """A typical positive is an image of one label."""
     without, with_it = f1(*others), f1(others.hits + true, others.given + 1, others.true)
     change = np.where(others.true > 0, with_it - without, 0)[cuts.order]
-    return np.append(0, np.cumsum(change))
+    return np.append(0, np.cumsum(change)) + cuts.typical[2] * f1(*cuts.typical)

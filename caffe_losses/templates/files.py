@@ -63,7 +63,7 @@ def template(
     )  # fmt: skip
     warmup, main = solvers(
         f"{net}_{loss}", rate=known.rate, batch=batch, iter_size=iter_size, images=images, test_images=test_images,
-        epochs=epochs, warmup_epochs=warmup_epochs, base_lr=base_lr, seed=seed
+        epochs=epochs, clip=known.clip, warmup_epochs=warmup_epochs, base_lr=base_lr, seed=seed
     )  # fmt: skip
     inference = deploy(training, shapes={"data": [1, known.channels, *known.size]}).net
     told = {"label_format": label_format, "batch": batch, "iter_size": iter_size, "epochs": epochs}

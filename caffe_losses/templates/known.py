@@ -4,7 +4,7 @@ from collections import namedtuple
 
 
 class Template(
-    namedtuple("Template", "title channels size resize transform rate num_classes batch iter_size images tests")
+    namedtuple("Template", "title channels size resize transform rate clip num_classes batch iter_size images tests")
 ):
     """A net's defaults.
 
@@ -12,6 +12,7 @@ class Template(
     channels     of an image; `size` is its height and width after the crop, `resize` before it
     transform    options of the data layer's transform_param
     rate         learning rate for each 256 images of a batch
+    clip         the largest norm of a batch's gradient, or None
     num_classes  of the data set that its authors used, which has `images` to train and `tests` to test with
     batch        images at a time, `iter_size` times in an iteration
     """
@@ -20,6 +21,7 @@ class Template(
 
 
 LENET_RATE = 0.16  # tried on the pictures of examples/emoji at batch 32: docs/templates.md
+CLIP = 10.0  # without batch normalization, a loss that is a sum over many classes may diverge: docs/templates.md
 IMAGENET = {"num_classes": 1000, "images": 1281167, "tests": 50000}
 SUBTRACTED = {"mean_value": [104, 117, 123]}  # of ImageNet, blue first
 SCALED = {"mean_value": [103.94, 116.78, 123.68], "scale": 0.017}
@@ -28,15 +30,15 @@ COLOR = {"channels": 3, "size": (224, 224), "resize": RESIZE, "batch": 32, "iter
 TEMPLATES = {
     "lenet": Template(
         title="LeNet", channels=1, size=(28, 28), resize=(28, 28), transform={"scale": 1 / 256}, rate=LENET_RATE,
-        num_classes=10, batch=64, iter_size=4, images=60000, tests=10000
+        clip=CLIP, num_classes=10, batch=64, iter_size=4, images=60000, tests=10000
     ),
     "caffenet": Template(
-        title="CaffeNet", channels=3, size=(227, 227), resize=RESIZE, transform=SUBTRACTED, rate=0.01, batch=64,
-        iter_size=4, **IMAGENET
+        title="CaffeNet", channels=3, size=(227, 227), resize=RESIZE, transform=SUBTRACTED, rate=0.01, clip=CLIP,
+        batch=64, iter_size=4, **IMAGENET
     ),
-    "googlenet": Template(title="GoogLeNet", transform=SUBTRACTED, rate=0.01, **COLOR),
-    "resnet50": Template(title="ResNet-50", transform=SUBTRACTED, rate=0.1, **COLOR),
-    "mobilenet": Template(title="MobileNet", transform=SCALED, rate=0.1, **COLOR),
+    "googlenet": Template(title="GoogLeNet", transform=SUBTRACTED, rate=0.01, clip=CLIP, **COLOR),
+    "resnet50": Template(title="ResNet-50", transform=SUBTRACTED, rate=0.1, clip=None, **COLOR),
+    "mobilenet": Template(title="MobileNet", transform=SCALED, rate=0.1, clip=None, **COLOR),
 }  # fmt: skip
 LOSSES = {
     "softmax": "MultiLabelSoftmaxLoss",

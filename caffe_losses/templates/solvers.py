@@ -14,7 +14,9 @@ HALVINGS = 10
 Solvers = namedtuple("Solvers", "warmup main")  # texts of warmup_solver.prototxt, or None, and solver.prototxt
 
 
-def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup_epochs=None, base_lr=None, seed=None):
+def solvers(
+    name, *, rate, batch, iter_size, images, test_images, epochs, clip=None, warmup_epochs=None, base_lr=None, seed=None
+):
     """The Solvers of a train_val.prototxt.
 
     Args:
@@ -25,6 +27,7 @@ def solvers(name, *, rate, batch, iter_size, images, test_images, epochs, warmup
         test_images: of the test set.
         epochs: passes over the training set, of which the first `warmup_epochs` have a rising learning rate. None:
             5, or half of what there is before the first halving.
+        clip: the largest norm of a batch's gradient, or None.
         base_lr: instead of what `rate` makes.
         seed: random_seed, or None.
 
@@ -62,6 +65,8 @@ display: 20
 average_loss: 20
 solver_mode: CPU  # caffe train --gpu 0 overrides it
 """
+    if clip is not None:
+        same += f"clip_gradients: {clip * iter_size:g}  # the largest norm of the sum over iter_size batches\n"
     if seed is not None:
         same += f"random_seed: {seed}\n"
     first = (
