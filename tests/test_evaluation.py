@@ -313,7 +313,7 @@ def wrong_files(trained):
     (["--images", "20", "--iterations", "2"], "--iterations 2 of batches of 8 are less than --images 20"),
     (["--iterations", "0"], "--iterations: expected a number >= 1, got 0"),
     (["--threshold", "1"], "--threshold: expected a probability in (0, 1), got 1"),
-    (["--metrics", "map"], "metrics must be a list"),
+    (["--metrics", "map"], "LRAP, coverage, or all alone, got map"),
     (["--metrics", "LRAP", "LRAP"], "--metrics: expected each name once, got LRAP LRAP"),
     (["--metrics", "hit@7"], "hit@7 of 6 classes; give a k of at most 6"),
 ])  # fmt: skip

@@ -6,7 +6,7 @@ from collections import namedtuple
 import numpy as np
 
 from .. import extras
-from ..metrics import PAPERS, MultiLabelMetrics
+from ..metrics import NAME, NAMES, PAPERS, MultiLabelMetrics
 from ..net import prototxt, weights
 from ..net.heads import label_options, main_head, view_for_testing
 from ..net.kinds import kind
@@ -87,6 +87,10 @@ def metrics_of(names, decided, options):
     if len(set(names)) < len(names):
         raise ValueError(f"--metrics: expected each name once, got {' '.join(names)}")
     names = [name for name in names if name not in field.METRICS]
+    unknown = [name for name in names if not NAME.fullmatch(name)]
+    if unknown:
+        known = f"{NAMES}, {', '.join(field.METRICS)}, or all alone"
+        raise ValueError(f"--metrics: expected names of {known}, got {unknown[0]}")
     names += [name for name in ("mAP", "micro_f1") if name not in names]
     return MultiLabelMetrics(metrics=names, **decided, **options)
 
