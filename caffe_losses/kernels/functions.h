@@ -40,7 +40,8 @@ FUNCTION int32_t bits_of(float x) {
   return bits;
 }
 
-/* e^x for x <= 0: 2^n e^r with r = x - n log 2 and a Chebyshev fit of (e^r - 1 - r) / r^2. From n = -127 on it is 0. */
+/* e^x for x <= 0: 2^n e^r with r = x - n log 2 and a Chebyshev fit of (e^r - 1 - r) / r^2. From n = -127 on it is 0.
+ * For x > 0, which padding may have, it is some number. */
 FUNCTION float exponential(float x) {
   float inside = x < -88.0f ? -88.0f : x;
   float shifted = inside * 1.44269504f + 12582912.0f; /* 1.5 * 2^23: rounds to a whole number, in the low bits */
@@ -52,7 +53,7 @@ FUNCTION float exponential(float x) {
   p = p * r + 1.66665768e-1f;
   p = p * r + 0.5f;
   p = p * (r * r) + r + 1.0f;
-  return p * float_of((int32_t)((uint32_t)bits_of(shifted) << 23) + 0x3f800000); /* 2^n, by its bits */
+  return p * float_of((int32_t)(((uint32_t)bits_of(shifted) << 23) + 0x3f800000u)); /* 2^n, by its bits */
 }
 
 /* 2 atanh(w) for |w| <= 1/3; the polynomial is a Chebyshev fit of (2 atanh(w) - 2 w) / w^3 in w^2. */

@@ -14,8 +14,8 @@ typedef struct {
 #define EMPTY (-LARGEST_REAL)       /* the maximum of no scores */
 #define LOWEST (-LARGEST_REAL / 2)  /* that of scores which are all -infinity */
 
-/* Rows first, then classes; both are padded to LANES. */
-static int64_t padded_size(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
+/* Rows first, then classes. Beyond each, there is room for the padding of a line that begins anywhere. */
+static int64_t padded_size(int64_t n) { return (n + 2 * LANES - 2) / LANES * LANES; }
 
 FUNCTION Groups groups_from(const Problem *p, int64_t first) {
   int64_t all = padded_size(p->outer * p->inner) + (p->loss == TWO_WAY ? padded_size(p->classes) : 0);

@@ -79,4 +79,5 @@ def log_one_plus_exp(x):
 
 
 def padded(count):
-    return -(-count // kernels.LANES) * kernels.LANES
+    """The kernels' padded_size: a line of the padding's length may begin at the last place."""
+    return (count + 2 * kernels.LANES - 2) // kernels.LANES * kernels.LANES
