@@ -5,6 +5,7 @@ import math
 import os
 import platform
 import re
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,8 @@ def target_rows(found):
 def text(results):
     """All tables, as Markdown."""
     met = sum(t["met"] for t in results["targets"])
-    parts = ["; ".join(v if k == "processor" else f"{k} {v}" for k, v in results["machine"].items())]
+    about = "; ".join(v if k == "processor" else f"{k} {v}" for k, v in results["machine"].items())
+    parts = [textwrap.fill(about, 120)]
     parts += [f"## Targets: {met} of {len(results['targets'])} met", table(*target_rows(results["targets"]))]
     for name, case in results["cases"].items():
         parts += [f"## {name}", table(*case_rows(case))]

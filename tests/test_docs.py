@@ -23,7 +23,13 @@ SHAPES = {
     "label": (4,),
     "weights": (4,),
 }
-OTHERS = ["CHANGELOG.md", "examples/emoji/README.md", "examples/yeast/README.md"]  # prose and links alone
+OTHERS = [  # prose and links alone
+    "CHANGELOG.md",
+    "benchmarks/README.md",
+    "benchmarks/parallel.md",
+    "examples/emoji/README.md",
+    "examples/yeast/README.md",
+]
 RUN_BY = "protobuf", "python", "sh", "csv", "jsonl", "txt", "mermaid"  # the languages that have a test below
 
 

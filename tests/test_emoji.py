@@ -98,7 +98,7 @@ def test_augmentation_and_views_are_compared(run):
     assert [row[:2] for row in rows] == [["20", "none"], ["20", "light"]]
     assert all(0 < float(mean) < 1 for row in rows for mean in row[2:5])
     (none, light) = (float(row[2]) for row in rows)
-    assert float(rows[1][5].split()[0]) == pytest.approx(light - none, abs=0.0011)
+    assert float(rows[1][5].split()[0]) == pytest.approx(light - none, abs=0.0016)  # three numbers of three digits
     nets = {setting: text for setting, text in trained_nets(folder) if "seed2" in setting}
     assert {"crop_scale" in text for text in nets.values()} == {True, False}
     assert all(("light" in setting) == ("crop_scale" in text) for setting, text in nets.items())

@@ -81,7 +81,7 @@ def test_a_class_without_positives_has_the_threshold_of_all(objective):
     labels[:, 2] = False
     found = thresholds.tune(measured(scores, labels), objective)
     others = [found[c] for c in (0, 1, 3, 4)]
-    assert min(others) - 0.6 < found[2] < max(others) + 0.6
+    assert min(others) - 0.6 < found[2] < max(others) + 0.6  # those of 40 positives each differ by about as much
 
 
 @pytest.mark.parametrize("objective", thresholds.OBJECTIVES)

@@ -27,8 +27,8 @@ def averaged(setting, words):
 
 def gain(values):
     """The mean, with the interval that has it with 95 % by Student's t."""
-    half = stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / len(values) ** 0.5
-    return f"{np.mean(values):+.3f} ± {half:.3f}"
+    low, high = stats.ttest_1samp(values, 0).confidence_interval()
+    return f"{np.mean(values):+.3f} ± {(high - low) / 2:.3f}"
 
 
 def table(found):
