@@ -47,11 +47,6 @@ def inputs(loss, shape, options, dtype=np.float32, seed=0):
     return scores.astype(dtype), labels.astype(dtype)
 
 
-def levels():
-    """The instruction sets that this machine has."""
-    return [level for level in ("v4", "v3") if getattr(binding.library(), "has_" + level)()] + ["base"]
-
-
 @each_loss
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -64,7 +59,7 @@ def test_any_size_with_any_instruction_set(loss, options, dtype, shape, monkeypa
     weightings = (None, weights) if loss.row_weights else (None,)
     plain = [loss(**options)(scores, labels, w) for w in weightings]
     eps = float(np.finfo(dtype).eps)
-    for level in levels():
+    for level in binding.library().levels():
         monkeypatch.setenv("CAFFE_LOSSES_KERNELS", level)
         for (value, gradient), w in zip(plain, weightings):
             compiled = loss(**options)(scores, labels, w)
@@ -217,18 +212,6 @@ def test_a_class_derived_from_one_with_a_kernel_runs_its_own_formula():
 
     scores, labels = np.ones((2, 3)), np.zeros((2, 3))
     assert Doubled()(scores, labels)[0] == pytest.approx(2 * losses.SigmoidCrossEntropyLoss()(scores, labels)[0])
-
-
-def declared(structure, text):
-    """The names of the fields of a C structure, in order."""
-    body = re.sub(r"/\*.*?\*/", "", text.split("} " + structure + ";")[0].rsplit("typedef struct {", 1)[1], flags=re.S)
-    return [name.split()[-1].lstrip("*") for line in body.split(";") for name in line.split(",") if name.strip()]
-
-
-def test_the_structures_are_those_of_the_sources():
-    text = "".join(Path(build.HERE, name).read_text() for name in ("losses.h", "problem.h"))
-    for structure in (binding.Options, binding.Problem, binding.Result):
-        assert declared(structure.__name__, text) == [name for name, _ in structure._fields_]
 
 
 def run(code, **environment):

@@ -1,5 +1,5 @@
 """The losses in C, for speed. They are not needed: without them the formulas in `caffe_losses.losses` run in numpy."""
 
-from .binding import LANES, Kernel, level, rows_at_once
+from .binding import Kernel, level
 
-__all__ = ["LANES", "Kernel", "level", "rows_at_once"]
+__all__ = ["Kernel", "level"]

@@ -1,4 +1,7 @@
-"""The compiled library, called by ctypes: it needs no Python.h, and one build serves every Python and numpy."""
+"""The compiled library, called by ctypes: it needs no Python.h, and one build serves every Python and numpy.
+
+The library says of itself which losses it has, which options they read, and what its structures look like.
+"""
 
 import ctypes
 import os
@@ -8,37 +11,57 @@ import numpy as np
 
 from . import build
 
-LANES = 16  # as in problem.h, like the structures
+TYPES = {
+    "int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "double": ctypes.c_double, "address": ctypes.c_void_p
+}  # fmt: skip
+POINTER = ctypes.c_void_p
 
 
-class Options(ctypes.Structure):
-    _fields_ = [
-        (name, ctypes.c_double)
-        for name in (
-            "gamma_pos", "gamma_neg", "alpha_pos", "alpha_neg", "clip", "slope_of_focus", "gamma_unannotated",
-            "weight_unannotated", "margin", "lamb", "temperature_pos", "temperature_neg"
-        )
-    ]  # fmt: skip
+class Library:
+    """The functions of a loaded library, and what it says of itself.
+
+    losses           {name: names of the options that it reads}, in the order of their numbers
+    options          all of these options
+    Problem, Result  the structures, whose fields are those of problem.h
+    """
+
+    def __init__(self, path):
+        self.loaded = ctypes.CDLL(path)
+        if self.text("sources") != build.digest():
+            raise OSError("were compiled from other sources")
+        self.losses = {name: reads for name, *reads in map(str.split, self.text("losses").splitlines())}
+        self.Problem, self.Result = self.structure("problem"), self.structure("result")
+        self.options = {option for reads in self.losses.values() for option in reads}
+        unknown = self.options - set(names(self.Problem))
+        if unknown:
+            raise OSError(
+                f"have losses that read {', '.join(sorted(unknown))}, which OPTIONS in losses.h does not have"
+            )
+
+    def text(self, name):
+        return ctypes.string_at(getattr(self.loaded, name)).decode()
+
+    def structure(self, name):
+        fields = [line.split() for line in self.text(name).splitlines()]
+        made = type(name, (ctypes.Structure,), {"_fields_": [(field, TYPES[kind]) for kind, field in fields]})
+        size = ctypes.c_int64.in_dll(self.loaded, name + "_size").value
+        if ctypes.sizeof(made) != size:
+            raise OSError(f"have a structure {name} of {size} bytes, where Python makes one of {ctypes.sizeof(made)}")
+        return made
+
+    def levels(self):
+        """The instruction sets that this machine has and the library was compiled for, the best first."""
+        known = [name for name in ("v4", "v3") if getattr(self.loaded, "has_" + name)()]
+        return [name for name in (*known, "base") if hasattr(self.loaded, "forward_float_" + name)]
+
+    def function(self, name, variant, result, *arguments):
+        function = getattr(self.loaded, name + variant)
+        function.restype, function.argtypes = result, arguments
+        return function
 
 
-class Problem(ctypes.Structure):
-    _fields_ = (
-        [(name, ctypes.c_int64) for name in ("outer", "classes", "inner", "slots")]
-        + [(name, ctypes.c_int32) for name in ("loss", "index", "count", "sum", "lanes", "wide", "ignores", "general")]
-        + [
-            (name, ctypes.c_double)
-            for name in ("ignore_label", "label_limit", "label_smoothing", "row_share", "class_share")
-        ]
-        + [("options", Options)]
-        + [(name, ctypes.c_void_p) for name in ("class_weight", "pos_weight", "row", "sums", "scratch")]
-    )
-
-
-class Result(ctypes.Structure):
-    _fields_ = [
-        ("loss", ctypes.c_double), ("valid", ctypes.c_int64), ("loss_of_classes", ctypes.c_double),
-        ("valid_classes", ctypes.c_int64), ("bad_label", ctypes.c_int32), ("bad_score", ctypes.c_int32),
-    ]  # fmt: skip
+def names(structure):
+    return [name for name, _ in structure._fields_]
 
 
 _library = None  # not looked for yet; False: there is none
@@ -55,10 +78,12 @@ def library():
 def load():
     reason = "are not compiled"
     if os.path.exists(build.LIBRARY):
-        loaded = ctypes.CDLL(build.LIBRARY)
-        if ctypes.string_at(loaded.sources) == build.digest().encode():
-            return loaded
-        reason = "were compiled from other sources"
+        try:
+            return Library(build.LIBRARY)
+        except (OSError, AttributeError, KeyError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            if not reason.startswith(("were ", "have ")):
+                reason = f"cannot be loaded ({reason})"
     warnings.warn(
         f"caffe_losses: the kernels {reason}, so that the losses run in numpy, many times slower; "
         "compile them with python -m caffe_losses.kernels",
@@ -66,11 +91,6 @@ def load():
         stacklevel=2,
     )
     return None
-
-
-def names():
-    """The losses that are compiled, in the order of their numbers."""
-    return ctypes.string_at(library().names).decode().lower().split()
 
 
 def level():
@@ -83,10 +103,7 @@ def level():
         raise ValueError(f"CAFFE_LOSSES_KERNELS: expected v4, v3, base or numpy, got {highest!r}; unset it")
     if highest == "numpy" or library() is None:
         return "numpy"
-    for name in ("v4", "v3"):
-        if highest >= name and getattr(library(), "has_" + name)() and hasattr(library(), "forward_float_" + name):
-            return name
-    return "base"
+    return next(name for name in library().levels() if name == "base" or name <= highest)
 
 
 # An array's memory as an argument, cheaper than array.ctypes; writeable arrays only.
@@ -99,50 +116,49 @@ def address(array):
     return memory_of(array) if array.flags.writeable else array.ctypes.data
 
 
-def rows_at_once(classes, index):
-    """How many neighbouring rows are handled side by side in forward, and in backward.
-
-    All their classes, or labels made of indices, should stay in a second-level cache. In backward, what is
-    written for a class should have left the processor's store buffer when the next class is read, whose address may
-    have the same last 12 bits.
-    """
-    if classes <= 256:
-        return 256, 1024
-    return LANES, LANES if index else 128
+def exactly(what, expected, got):
+    """Refuse names that are not the expected ones: ctypes would take them without a word."""
+    if set(expected) != set(got):
+        missing, unknown = sorted(set(expected) - set(got)), sorted(set(got) - set(expected))
+        parts = [f"{word} {', '.join(names)}" for word, names in (("without", missing), ("with", unknown)) if names]
+        raise ValueError(f"caffe_losses: {what} {' and '.join(parts)}; it reads {', '.join(expected) or 'none'}")
 
 
 class Kernel:
-    """One loss, by its name in C, on arrays of one shape and type. Arrays have to be contiguous, and of that type.
+    """One loss, by its name in losses.h, on arrays of one shape and type. Arrays have to be contiguous, of that type.
 
-    name     as in losses.h
     dtype    float32 or float64
-    options  of the struct Options; what is left out is 0
-    fields   of the struct Problem; class_weight and pos_weight are arrays, or None
-    numbers  how many are kept from forward to backward
-    scratch  how many numbers more are needed
-    sums     how many of float64 are
+    options  {name: number}, all that the loss reads
+    fields   of the structure Problem, but for the loss and the memory; class_weight and pos_weight are arrays, or None
     """
 
-    def __init__(self, name, dtype, options, fields, *, numbers, scratch, sums=0):
+    def __init__(self, name, dtype, options, fields):
+        of = library()
+        if name not in of.losses:
+            raise ValueError(f"caffe_losses: no kernel is called {name!r}; losses.h has {', '.join(of.losses)}")
+        exactly(f"kernel {name} has options", of.losses[name], options)
+        all_fields = dict(fields, loss=list(of.losses).index(name), memory=None)
+        exactly("a problem has fields", [field for field in names(of.Problem) if field not in of.options], all_fields)
+        arrays = {field: all_fields[field] for field in ("class_weight", "pos_weight")}
+        all_fields.update((field, None if a is None else a.ctypes.data) for field, a in arrays.items())
+        self.problem, self.result = of.Problem(**all_fields, **options), of.Result()
+        self._problem, self._result = ctypes.addressof(self.problem), ctypes.addressof(self.result)
         variant = f"_{'float' if dtype == np.float32 else 'double'}_{level()}"
-        self._forward, self._backward = (getattr(library(), step + variant) for step in ("forward", "backward"))
-        pointer = ctypes.c_void_p
-        self._forward.argtypes, self._forward.restype = (pointer,) * 5, None
-        self._backward.argtypes, self._backward.restype = (pointer,) * 4 + (ctypes.c_double, pointer), None
-        arrays = {name: fields.get(name) for name in ("class_weight", "pos_weight")}
-        arrays.update(row=np.zeros(numbers, dtype), scratch=np.zeros(scratch, dtype), sums=np.zeros(sums))
-        addresses = {name: None if array is None else array.ctypes.data for name, array in arrays.items()}
-        self.kept = arrays
-        self.problem = Problem(**dict(fields, loss=names().index(name), options=Options(**options), **addresses))
-        self.result = Result()
-        self._problem_address, self._result_address = ctypes.addressof(self.problem), ctypes.addressof(self.result)
+        self._forward = of.function("forward", variant, None, *[POINTER] * 6)
+        self._backward = of.function("backward", variant, None, *[POINTER] * 4, ctypes.c_double, POINTER)
+        memory = np.zeros(of.function("memory_of", variant, ctypes.c_int64, POINTER)(self._problem), dtype)
+        self.problem.memory = memory.ctypes.data
+        self.kept = arrays, memory
 
-    def forward(self, scores, labels, weights):
-        """(the summed loss, what is not ignored, whether a label or a score is out of its domain)"""
-        self._forward(self._problem_address, address(scores), address(labels), address(weights), self._result_address)
+    def forward(self, scores, labels, weights, losses=None):
+        """(the summed loss, what is not ignored, whether a label or a score is out of its domain)
+
+        losses  filled with the loss of each row or, of independent labels, of each score; or None
+        """
+        self._forward(self._problem, address(scores), address(labels), address(weights), address(losses), self._result)
         result = self.result
-        return result.loss, result.valid, result.bad_label or result.bad_score
+        return result.loss, result.valid, result.wrong
 
     def backward(self, scores, labels, weights, scale, out):
         """Write scale times the gradient of the last forward's loss into `out`."""
-        self._backward(self._problem_address, address(scores), address(labels), address(weights), scale, address(out))
+        self._backward(self._problem, address(scores), address(labels), address(weights), scale, address(out))

@@ -2,313 +2,362 @@
  *
  *   t = class_weight ((1 - label_smoothing) y + uniform)        uniform = label_smoothing scale / C
  *
- * Kept for backward are, of each row, the largest score, W / Z, the share weight / scale of the row and, in general,
- * uniform. They stand apart: log Z and the largest score in one number would cost digits.
+ * Kept for backward are, of each row, the largest score, W / Z, the share weight / scale of the row and uniform.
+ * They stand apart: log Z and the largest score in one number would cost digits.
  */
-enum { LARGEST, RATIO, SHARE, UNIFORM };
+#ifndef CAFFE_LOSSES_DISTRIBUTION_H
+#define CAFFE_LOSSES_DISTRIBUTION_H
 
-/* Sums over the classes of a row, or of each of LANES rows; x is s - max s or log p. */
+#include "problem.h"
+
+#define LOG(name, log, slope, has_z, reads) case name##_loss: return log;
+#define SLOPE(name, log, slope, has_z, reads) case name##_loss: return slope;
+#define HAS_Z(name, log, slope, has_z, reads) case name##_loss: return has_z;
+
+FUNCTION real log_of(int loss, real s, real largest) {
+  (void)largest;
+  switch (loss) { LOSSES(NOT_HERE, LOG, NOT_HERE) }
+  __builtin_unreachable();
+}
+
+FUNCTION real slope_of(int loss, real s, real largest, real w_over_z, real t) {
+  (void)largest, (void)w_over_z;
+  switch (loss) { LOSSES(NOT_HERE, SLOPE, NOT_HERE) }
+  __builtin_unreachable();
+}
+
+FUNCTION int has_z_of(int loss) {
+  switch (loss) { LOSSES(NOT_HERE, HAS_Z, NOT_HERE) }
+  __builtin_unreachable();
+}
+
+enum { LARGEST, RATIO, SHARE, UNIFORM, KEPT_NUMBERS };
+
+/* What is kept of rows; beyond the last one there is room for LANES more. */
+FUNCTION int64_t number_step(const Problem *p) { return p->outer * p->inner + LANES; }
+
+FUNCTION number *numbers_of(const Problem *p, int64_t row) {
+  return p->memory + tile_numbers(p, DISTRIBUTION) + row;
+}
+
+/* Sums over the classes of LANES rows, or over LANES parts of one; x is s - max s or log p. */
 typedef struct {
-  double z, y, weighted_y, weight, weighted_yx, weighted_x;
-  int64_t positive, kept;
+  Sum z, y, weighted_y, weight, weighted_yx, weighted_x;
+  real positive, kept;
 } Sums;
 
-/* The loss of a row, and its numbers. */
-FUNCTION double finish(int general, const Problem *p, Sums sums, real largest, real weight, real *number, int64_t step, Result *result) {
-  double scale = p->count ? (double)sums.positive : p->sum ? sums.y : 1, keep = 1 - p->label_smoothing;
-  double uniform = p->label_smoothing && sums.positive ? p->label_smoothing * scale / (double)sums.kept : 0;
-  double w = keep * sums.weighted_y + uniform * sums.weight;
-  double wx = keep * sums.weighted_yx + (uniform ? uniform * sums.weighted_x : 0);
-  real share = sums.positive ? (real)(weight / scale) : 0;
-  number[LARGEST * step] = largest;
-  number[RATIO * step] = (real)w / (real)sums.z;
-  number[SHARE * step] = share;
-  if (general) number[UNIFORM * step] = (real)uniform;
-  if (!sums.kept) return 0;
-  result->valid += 1;
-  return share * (w * (double)log1p_any((real)(sums.z - 1)) - wx);
+/* The losses of LANES rows, of which `rows` are there; and their numbers. */
+static real finish(int general, const Problem *p, const Sums *sums, real largest, real weight, mask rows, int64_t row,
+                     Result *result) {
+  number *numbers = numbers_of(p, row);
+  const int64_t step = number_step(p);
+  const number smoothing = (number)p->label_smoothing, keep = (number)(1 - p->label_smoothing);
+  const mask labelled = sums->positive != 0, counted = rows & (sums->kept > 0);
+  real y = rounded(sums->y), scale = p->count ? sums->positive : p->sum ? y : all(1);
+  real w = general ? keep * rounded(sums->weighted_y) : y, wx = rounded(sums->weighted_yx), uniform = all(0);
+  if (general) wx *= keep;
+  if (general && smoothing != 0) {
+    uniform = only(labelled, smoothing * scale / sums->kept);
+    w += uniform * rounded(sums->weight);
+    wx += only(uniform != 0, uniform * rounded(sums->weighted_x));
+  }
+  real share = only(labelled, weight / scale);
+  store(numbers + LARGEST * step, largest);
+  store(numbers + RATIO * step, w / rounded(sums->z));
+  store(numbers + SHARE * step, share);
+  store(numbers + UNIFORM * step, uniform);
+  for (int i = 0; i < LANES; ++i) result->valid -= counted[i];
+  return only(counted, share * (w * log1p_any((sums->z.sum - 1) + sums->z.rest) - wx));
 }
 
-/* What a class adds to the sums of its row. Nothing is chosen in double: gcc 12 loses sums of such a choice. */
-FUNCTION void add(int loss, int general, int out, real s, real y, real weight, real largest, double *z, double *sum_y,
-                  double *weighted_y, double *weights, double *weighted_yx, double *weighted_x, int *positive, int *kept) {
+/* What a class adds to the sums of its row. */
+FUNCTION void add(int loss, int general, int labelled, const Problem *p, real s, real y, real weight, mask kept, real largest,
+                  Sums *sums) {
   real x = log_of(loss, s, largest);
-  real label = out ? 0 : y, x_of_positive = label == 0 || (general && weight == 0) ? 0 : x;
-  if (loss == SOFTMAX) {
-    real e = out ? 0 : exponential(x);
-    *z += (double)e;
+  if (has_z_of(loss)) sums->z = plus(sums->z, general ? only(kept, exponential(x)) : exponential(x));
+  if (general && p->ignores) sums->kept += only(kept, all(1));
+  if (general && p->label_smoothing != 0) {
+    sums->weight = plus(sums->weight, only(kept, weight));
+    sums->weighted_x = plus(sums->weighted_x, weight * only(kept & (weight != 0), x));
   }
-  *positive += label != 0;
-  *sum_y += (double)label;
-  if (!general) {
-    *weighted_yx += (double)(label * x_of_positive);
-    return;
-  }
-  real weight_of_kept = out ? 0 : weight, x_of_weighted = weight_of_kept == 0 ? 0 : x;
-  *kept += !out;
-  *weights += (double)weight_of_kept;
-  *weighted_y += (double)weight * (double)label;
-  *weighted_yx += (double)weight * (double)label * (double)x_of_positive;
-  *weighted_x += (double)weight * (double)x_of_weighted;
+  if (!labelled) return;
+  real label = general ? only(kept, y) : y, t = general ? weight * label : y;
+  sums->positive += only(label != 0, all(1));
+  sums->y = plus(sums->y, label);
+  if (general) sums->weighted_y = plus(sums->weighted_y, t);
+  sums->weighted_yx = plus(sums->weighted_yx, t * only(t != 0, x));
 }
 
-FUNCTION int is_probability(real s) { return s >= (real)-1e-4 && s <= (real)1.0001; }
+/* A Z shows what is wrong with scores. */
+FUNCTION mask is_wrong(int loss, const Problem *p, real s, real y, mask kept) {
+  return kept & ~(has_z_of(loss) ? is_label(p, y) : is_label(p, y) & in_domain(p, s));
+}
 
-/* One row, its classes in a line: n of them, a multiple of LANES, of which the last may be padding */
+/* A row whose classes are in a line: blocks of it, of which the last may be padded */
 
-FUNCTION real largest_of(int general, const Problem *p, const real *scores, const real *labels, int n, int end, real largest) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label);
-  const int ignores = p->ignores;
-#pragma omp simd reduction(max : largest)
-  for (int c = 0; c < n; ++c) {
-    int out = general && (c >= end || (ignores && labels[c] == ignore_label));
-    largest = !out && scores[c] > largest ? scores[c] : largest;
+typedef struct {
+  const number *scores, *labels, *weights;
+  number *out;
+  int n, end; /* n: a multiple of LANES, and `end` too; or LANES, and from `end` on there is padding */
+  real rest[4];
+} Line;
+
+static void take_block(const Problem *p, const Tile *t, int64_t at, int64_t most, Line *line) {
+  int64_t left = p->classes - at;
+  line->scores = t->scores + at, line->labels = t->labels + at;
+  line->weights = p->class_weight ? p->class_weight + at : line->labels; /* any numbers, where they are not used */
+  line->out = t->out ? t->out + at : 0;
+  line->n = line->end = (int)smaller_of(most, left / LANES * LANES);
+  if (line->n) return;
+  line->rest[0] = load_first(line->scores, left, (number)p->lowest);
+  line->rest[1] = load_first(line->labels, left, 0);
+  line->rest[2] = load_first(line->weights, left, 0);
+  line->scores = (number *)&line->rest[0], line->labels = (number *)&line->rest[1], line->weights = (number *)&line->rest[2];
+  line->out = (number *)&line->rest[3];
+  line->n = LANES, line->end = (int)left;
+}
+
+static real largest_kept(const Problem *p, const Line *line, real largest) {
+  for (int i = 0; i < line->n; i += LANES) {
+    mask kept = first(line->end) & ~is_ignored(p, load(line->labels + i));
+    largest = larger(choose(kept, load(line->scores + i), largest), largest);
   }
   return largest;
 }
 
-FUNCTION void add_line(int loss, int general, const Problem *p, const real *scores, const real *labels, const real *weights,
-                       int n, int end, real largest, Sums *sums, Result *result) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), limit = (real)p->label_limit;
-  const int ignores = p->ignores;
-  double z = 0, sum_y = 0, weighted_y = 0, all_weights = 0, weighted_yx = 0, weighted_x = 0;
-  unsigned_real highest = 0;
-  int positive = 0, kept = 0, bad_score = 0;
-#pragma omp simd reduction(+ : z, sum_y, weighted_y, all_weights, weighted_yx, weighted_x, positive, kept) \
-    reduction(max : highest) reduction(| : bad_score)
-  for (int c = 0; c < n; ++c) {
-    real s = scores[c], y = labels[c];
-    int out = general && (c >= end || (ignores && y == ignore_label));
-    unsigned_real order = order_of(out ? 0 : y);
-    highest = order > highest ? order : highest;
-    if (loss == LOGISTIC) bad_score |= (general ? !out : c < end) & !is_probability(s);
-    add(loss, general, out, s, y, general ? weights[c] : 1, largest, &z, &sum_y, &weighted_y, &all_weights, &weighted_yx,
-        &weighted_x, &positive, &kept);
+static real largest_of(const Line *line, real largest) {
+  int i = 0;
+  for (; i + 4 * LANES <= line->n; i += 4 * LANES) {
+    const number *s = line->scores + i;
+    real pair = larger(load(s), load(s + LANES)), other = larger(load(s + 2 * LANES), load(s + 3 * LANES));
+    largest = larger(larger(pair, other), largest);
   }
-  sums->z += z;
-  sums->y += sum_y;
-  sums->weighted_y += general ? weighted_y : sum_y;
-  sums->weight += all_weights;
-  sums->weighted_yx += weighted_yx;
-  sums->weighted_x += weighted_x;
-  sums->positive += positive;
-  sums->kept += general ? kept : end < n ? end : n;
-  result->bad_label |= highest > order_of(limit);
-  result->bad_score |= bad_score;
+  for (; i < line->n; i += LANES) largest = larger(load(line->scores + i), largest);
+  return largest;
 }
 
-FUNCTION void slope_line(int loss, int general, const Problem *p, const real *scores, const real *labels, const real *weights,
-                         int n, const real *number, int64_t rows, real share, real *restrict slopes) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), keep = (real)(1 - p->label_smoothing);
-  const real largest = number[LARGEST], ratio = number[RATIO * rows], uniform = general ? number[UNIFORM * rows] : 0;
-  const int ignores = p->ignores;
-#pragma omp simd
-  for (int c = 0; c < n; ++c) {
-    real y = labels[c], t = general ? weights[c] * (keep * y + uniform) : y;
-    real of_score = share * slope_of(loss, scores[c], largest, ratio, t);
-    slopes[c] = general && ignores && y == ignore_label ? 0 : of_score;
+FUNCTION void add_line(int loss, int general, const Problem *problem, const Line *line, real largest, Sums *sums, mask *wrong) {
+  const Problem p = *problem; /* no store can change it */
+  const int labelled = any_positive(line->labels, line->n), weighted = general && p.class_weight;
+  const mask there = first(line->end);
+  mask wrong_here = {0};
+  Sums so_far = *sums;
+  for (int i = 0; i < line->n; i += LANES) {
+    real s = load(line->scores + i), y = load(line->labels + i), weight = weighted ? load(line->weights + i) : all(1);
+    mask kept = general && p.ignores ? there & ~is_ignored(&p, y) : there;
+    add(loss, general, labelled, &p, s, y, weight, kept, largest, &so_far);
+    if (labelled || !has_z_of(loss)) wrong_here |= is_wrong(loss, &p, s, y, kept);
   }
+  *sums = so_far;
+  *wrong |= wrong_here;
 }
 
-/* What is left of a row of n classes when its LANES are used up, padded: with the smallest score and the label 0. */
+/* The numbers of rows that backward needs, in each lane or one a lane. */
 typedef struct {
-  real scores[LANES], labels[LANES], weights[LANES];
-} Rest;
+  real largest, ratio, uniform, share;
+} Kept;
 
-static Rest rest_of(const real *scores, const real *labels, const real *weights, int n) {
-  Rest rest;
-  padded(scores, n, rest.scores, (real)-INFINITY);
-  padded(labels, n, rest.labels, 0);
-  padded(weights, n, rest.weights, 1);
-  return rest;
+FUNCTION real slope_at(int loss, int general, const Problem *p, real s, real y, real weight, Kept k) {
+  real t = general ? weight * ((number)(1 - p->label_smoothing) * y + k.uniform) : y;
+  real slope = k.share * slope_of(loss, s, k.largest, k.ratio, t);
+  return general && p->ignores ? only(~is_ignored(p, y), slope) : slope;
 }
 
-FUNCTION double forward_row(int loss, int general, const Problem *p, const real *scores, const real *labels, real weight,
-                            real *number, int64_t rows, Result *result) {
-  int n = (int)p->classes, most = n / LANES * LANES;
-  const real *weights = general ? p->class_weight : labels; /* any numbers, where they are not used */
-  Rest rest = rest_of(scores + most, labels + most, weights + most, n - most);
-  real largest = (real)-INFINITY;
-  Sums sums = {loss == LOGISTIC, 0, 0, 0, 0, 0, 0, 0};
-  for (int at = 0; loss == SOFTMAX && at < n; at += at < most ? most : LANES) {
-    int whole = at < most;
-    largest = largest_of(general, p, whole ? scores : rest.scores, whole ? labels : rest.labels, whole ? most : LANES,
-                         n - at, largest);
+FUNCTION void slopes_of_line(int loss, int general, const Problem *problem, const Line *line, Kept k) {
+  const Problem p = *problem;
+  const int weighted = general && p.class_weight;
+  for (int i = 0; i < line->n; i += LANES) {
+    real weight = weighted ? load(line->weights + i) : all(1);
+    store(line->out + i, slope_at(loss, general, &p, load(line->scores + i), load(line->labels + i), weight, k));
   }
-  for (int at = 0; at < n; at += BLOCK < most - at || at >= most ? BLOCK : most - at) {
-    int whole = at < most, size = !whole ? LANES : most - at < BLOCK ? most - at : BLOCK;
-    PREFETCH(scores + n + at, size, 0); /* of the next row, whose largest score is wanted next */
-    PREFETCH(labels + at + AHEAD, size, 0);
-    add_line(loss, general, p, whole ? scores + at : rest.scores, whole ? labels + at : rest.labels,
-             whole ? weights + at : rest.weights, size, n - at, largest, &sums, result);
-  }
-  return finish(general, p, sums, largest, weight, number, rows, result);
 }
 
-FUNCTION void backward_row(int loss, int general, const Problem *p, const real *scores, const real *labels, const real *number,
-                           int64_t rows, real scale, real *out) {
-  int n = (int)p->classes, most = n / LANES * LANES;
-  real share = number[SHARE * rows] * scale, slopes[LANES];
-  if (share == 0) {
-    memset(out, 0, n * sizeof(real));
+/* Rows side by side, in groups of LANES */
+
+static void largest_of_rows(const Problem *p, const Tile *t, int groups, real *largest) {
+  for (int64_t c = 0; c < p->classes; ++c)
+    for (int g = 0; g < groups; ++g) {
+      real s = load(t->scores + c * t->score_step + g * LANES);
+      if (p->ignores) s = choose(is_ignored(p, load(t->labels + c * t->label_step + g * LANES)), largest[g], s);
+      largest[g] = larger(s, largest[g]);
+    }
+}
+
+FUNCTION void add_rows(int loss, int general, const Problem *problem, const Tile *t, int groups, const real *largest, Sums *sums,
+                       mask *wrong) {
+  const Problem p = *problem;
+  const mask everywhere = ~(mask){0};
+  mask wrong_here = {0};
+  for (int64_t c = 0; c < p.classes; ++c) {
+    const number *scores = t->scores + c * t->score_step, *labels = t->labels + c * t->label_step;
+    const int labelled = groups < 4 || any_positive(labels, groups * LANES);
+    const real weight = all(general && p.class_weight ? p.class_weight[c] : 1);
+    prefetch(scores + groups * LANES, groups * LANES); /* of the next rows */
+    prefetch(labels + groups * LANES, groups * LANES);
+    for (int g = 0; g < groups; ++g) {
+      real s = load(scores + g * LANES), y = load(labels + g * LANES);
+      mask kept = general && p.ignores ? ~is_ignored(&p, y) : everywhere;
+      add(loss, general, labelled, &p, s, y, weight, kept, largest[g], &sums[g]);
+      if (labelled || !has_z_of(loss)) wrong_here |= is_wrong(loss, &p, s, y, kept);
+    }
+  }
+  *wrong |= wrong_here;
+}
+
+FUNCTION Kept kept_at(const Problem *p, const number *numbers, number scale) {
+  const int64_t step = number_step(p);
+  Kept k = {load(numbers + LARGEST * step), load(numbers + RATIO * step), load(numbers + UNIFORM * step),
+            scale * load(numbers + SHARE * step)};
+  return k;
+}
+
+FUNCTION void slopes_of_rows(int loss, int general, const Problem *problem, const Tile *t, int groups, number scale) {
+  const Problem p = *problem;
+  const number *numbers = numbers_of(&p, t->row);
+  for (int64_t c = 0; c < p.classes; ++c) {
+    const number *scores = t->scores + c * t->score_step, *labels = t->labels + c * t->label_step;
+    number *out = t->out + c * t->score_step;
+    const real weight = all(general && p.class_weight ? p.class_weight[c] : 1);
+    prefetch(scores + groups * LANES, groups * LANES);
+    prefetch(labels + groups * LANES, groups * LANES);
+    prefetch_to_write(out + groups * LANES, groups * LANES);
+    for (int g = 0; g < groups; ++g) {
+      Kept k = kept_at(&p, numbers + g * LANES, scale);
+      real slope = slope_at(loss, general, &p, load(scores + g * LANES), load(labels + g * LANES), weight, k);
+      store(out + g * LANES, only(k.share != 0, slope));
+    }
+  }
+}
+
+/* The loops of each loss, with and without options */
+
+typedef struct {
+  int has_z;
+  void (*add_line)(const Problem *, const Line *, real largest, Sums *, mask *wrong);
+  void (*slopes_of_line)(const Problem *, const Line *, Kept);
+  void (*add_rows)(const Problem *, const Tile *, int groups, const real *largest, Sums *, mask *wrong);
+  void (*slopes_of_rows)(const Problem *, const Tile *, int groups, number scale);
+} Loops;
+
+#define LOOPS(name, general)                                                                                                      \
+  static void name##_add_line_##general(const Problem *p, const Line *line, real largest, Sums *sums, mask *wrong) {              \
+    add_line(name##_loss, general, p, line, largest, sums, wrong);                                                                \
+  }                                                                                                                               \
+  static void name##_slopes_of_line_##general(const Problem *p, const Line *line, Kept k) {                                       \
+    slopes_of_line(name##_loss, general, p, line, k);                                                                             \
+  }                                                                                                                               \
+  static void name##_add_rows_##general(const Problem *p, const Tile *t, int groups, const real *largest, Sums *s, mask *wrong) { \
+    add_rows(name##_loss, general, p, t, groups, largest, s, wrong);                                                              \
+  }                                                                                                                               \
+  static void name##_slopes_of_rows_##general(const Problem *p, const Tile *t, int groups, number scale) {                        \
+    slopes_of_rows(name##_loss, general, p, t, groups, scale);                                                                    \
+  }
+#define BOTH_LOOPS(name, ...) LOOPS(name, 0) LOOPS(name, 1)
+LOSSES(NOT_HERE, BOTH_LOOPS, NOT_HERE)
+
+#define LOOPS_OF(name, general, has_z)                                                                              \
+  {has_z, name##_add_line_##general, name##_slopes_of_line_##general, name##_add_rows_##general, name##_slopes_of_rows_##general}
+#define BOTH_LOOPS_OF(name, log, slope, has_z, reads) [name##_loss] = {LOOPS_OF(name, 0, has_z), LOOPS_OF(name, 1, has_z)},
+static const Loops loops_of[][2] = {LOSSES(NOT_HERE, BOTH_LOOPS_OF, NOT_HERE)};
+
+/* One row, or the rows of a tile */
+
+static Sums no_sums(const Problem *p, int has_z) {
+  Sums none;
+  memset(&none, 0, sizeof none);
+  if (!p->ignores) none.kept = all((number)p->classes);
+  if (!has_z) none.z.sum = all(1);
+  return none;
+}
+
+/* The sums of a line, in each lane. */
+static void join(const Problem *p, int general, int has_z, Sums *sums) {
+  Sum positive = {sums->positive, all(0)}, kept = {sums->kept, all(0)};
+  if (has_z) sums->z = all_of(total(sums->z));
+  sums->y = all_of(total(sums->y));
+  sums->weighted_yx = all_of(total(sums->weighted_yx));
+  sums->positive = all((number)total(positive));
+  if (!general) return;
+  if (p->ignores) sums->kept = all((number)total(kept));
+  sums->weighted_y = all_of(total(sums->weighted_y));
+  sums->weight = all_of(total(sums->weight));
+  sums->weighted_x = all_of(total(sums->weighted_x));
+}
+
+static double forward_line(const Loops *loops, int general, const Problem *p, const Arrays *a, const Tile *t, Result *result) {
+  real largest = all(-(number)INFINITY);
+  mask wrong = {0};
+  Sums sums = no_sums(p, loops->has_z);
+  Line line;
+  for (int64_t at = 0; loops->has_z && at < p->classes; at += line.n) {
+    take_block(p, t, at, p->classes, &line);
+    largest = p->ignores ? largest_kept(p, &line, largest) : largest_of(&line, largest);
+  }
+  largest = all(largest_lane(largest));
+  for (int64_t at = 0; at < p->classes; at += line.n) {
+    take_block(p, t, at, BLOCK, &line);
+    prefetch(t->scores + p->classes + at, line.n); /* of the next row, whose largest score is wanted next */
+    prefetch(line.labels + BLOCK, line.n);
+    loops->add_line(p, &line, largest, &sums, &wrong);
+  }
+  join(p, general, loops->has_z, &sums);
+  result->wrong |= any(wrong);
+  real weight = all(a->weights ? a->weights[t->row] : 1), losses = finish(general, p, &sums, largest, weight, first(1), t->row, result);
+  if (a->losses) a->losses[t->row] = losses[0];
+  return (double)losses[0];
+}
+
+static void backward_line(const Loops *loops, const Problem *p, const Arrays *a, const Tile *t) {
+  const number *numbers = numbers_of(p, t->row);
+  const int64_t step = number_step(p);
+  const Kept k = {all(numbers[LARGEST * step]), all(numbers[RATIO * step]), all(numbers[UNIFORM * step]),
+                  all(a->scale * numbers[SHARE * step])};
+  if (k.share[0] == 0) {
+    memset(t->out, 0, (size_t)p->classes * sizeof(number));
     return;
   }
-  for (int at = 0; at < most; at += BLOCK) {
-    int size = most - at < BLOCK ? most - at : BLOCK;
-    PREFETCH(scores + at + AHEAD, size, 0);
-    PREFETCH(labels + at + AHEAD, size, 0);
-    PREFETCH(out + at + AHEAD, size, 1);
-    slope_line(loss, general, p, scores + at, labels + at, p->class_weight + (general ? at : 0), size, number, rows, share,
-               out + at);
-  }
-  if (most == n) return;
-  Rest rest = rest_of(scores + most, labels + most, general ? p->class_weight + most : 0, n - most);
-  slope_line(loss, general, p, rest.scores, rest.labels, rest.weights, LANES, number, rows, share, slopes);
-  memcpy(out + most, slopes, (n - most) * sizeof(real));
-}
-
-/* n rows side by side, a multiple of LANES, whose classes are `step` apart; the first `done` of them are counted already */
-
-FUNCTION double forward_rows(int loss, int general, const Problem *p, const real *scores, const real *labels, int64_t label_step,
-                             const real *weights, int n, int done, real *number, int64_t rows, Result *result) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), limit = (real)p->label_limit;
-  const int ignores = p->ignores;
-  real largest[WIDE];
-  unsigned_real highest[WIDE];
-  double z[WIDE], sum_y[WIDE], weighted_y[WIDE], all_weights[WIDE], weighted_yx[WIDE], weighted_x[WIDE];
-  int positive[WIDE], kept[WIDE], bad_score[WIDE];
-  for (int i = 0; i < n; ++i) {
-    largest[i] = (real)-INFINITY;
-    z[i] = loss == LOGISTIC;
-    highest[i] = 0;
-    sum_y[i] = weighted_y[i] = all_weights[i] = weighted_yx[i] = weighted_x[i] = 0;
-    positive[i] = kept[i] = bad_score[i] = 0;
-  }
-  if (loss == SOFTMAX)
-    for (int64_t c = 0; c < p->classes; ++c) {
-      const real *s = scores + c * p->inner, *y = labels + c * label_step;
-#pragma omp simd
-      for (int i = 0; i < n; ++i) {
-        int out = general && ignores && y[i] == ignore_label;
-        largest[i] = !out && s[i] > largest[i] ? s[i] : largest[i];
-      }
-    }
-  for (int64_t c = 0; c < p->classes; ++c) {
-    const real *s = scores + c * p->inner, *y = labels + c * label_step;
-    real weight = general ? p->class_weight[c] : 1;
-    PREFETCH(s + n, n, 0); /* of the next rows */
-    PREFETCH(y + n, n, 0);
-#pragma omp simd
-    for (int i = 0; i < n; ++i) {
-      int out = general && ignores && y[i] == ignore_label;
-      unsigned_real order = order_of(out ? 0 : y[i]);
-      highest[i] = order > highest[i] ? order : highest[i];
-      if (loss == LOGISTIC) bad_score[i] |= !out & !is_probability(s[i]);
-      add(loss, general, out, s[i], y[i], weight, largest[i], z + i, sum_y + i, weighted_y + i, all_weights + i,
-          weighted_yx + i, weighted_x + i, positive + i, kept + i);
-    }
-  }
-  double loss_of_rows = 0;
-  for (int i = done; i < n; ++i) {
-    result->bad_label |= highest[i] > order_of(limit);
-    result->bad_score |= bad_score[i];
-    Sums sums = {z[i], sum_y[i], general ? weighted_y[i] : sum_y[i], all_weights[i], weighted_yx[i], weighted_x[i],
-                 positive[i], general ? kept[i] : p->classes};
-    loss_of_rows += finish(general, p, sums, largest[i], weights ? weights[i] : 1, number + i, rows, result);
-  }
-  return loss_of_rows;
-}
-
-FUNCTION void backward_rows(int loss, int general, const Problem *p, const real *scores, const real *labels, int64_t label_step,
-                            int n, const real *number, int64_t rows, real scale, real *out) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), keep = (real)(1 - p->label_smoothing);
-  const int ignores = p->ignores;
-  const real *largest = number + LARGEST * rows, *ratio = number + RATIO * rows, *uniform = general ? number + UNIFORM * rows : 0;
-  real share[WIDEST];
-  for (int i = 0; i < n; ++i) share[i] = scale * number[SHARE * rows + i];
-  for (int64_t c = 0; c < p->classes; ++c) {
-    const real *s = scores + c * p->inner, *y = labels + c * label_step;
-    real *restrict slopes = out + c * p->inner, weight = general ? p->class_weight[c] : 1;
-    PREFETCH(s + n, n, 0);
-    PREFETCH(y + n, n, 0);
-    PREFETCH(slopes + n, n, 1);
-#pragma omp simd
-    for (int i = 0; i < n; ++i) {
-      real t = general ? weight * (keep * y[i] + uniform[i]) : y[i];
-      int zero = share[i] == 0 || (general && ignores && y[i] == ignore_label);
-      real of_score = share[i] * slope_of(loss, s[i], largest[i], ratio[i], t);
-      slopes[i] = zero ? 0 : of_score;
-    }
+  Line line;
+  for (int64_t at = 0; at < p->classes; at += line.n) {
+    take_block(p, t, at, BLOCK, &line);
+    prefetch(line.scores + BLOCK, line.n);
+    prefetch(line.labels + BLOCK, line.n);
+    prefetch_to_write(line.out + BLOCK, line.n);
+    loops->slopes_of_line(p, &line, k);
+    if (line.end < line.n) store_first(t->out + at, line.rest[3], line.end);
   }
 }
 
-/* All rows */
-
-typedef struct {
-  const real *weights; /* one a row, or null */
-  real *out;           /* null in forward */
-  real scale;
-  int64_t rows;
-  Result *result;
-} Call;
-
-FUNCTION void side_by_side(int loss, int general, const Problem *p, Tile tile, int done, Call call) {
-  real *number = p->row + tile.row;
-  if (call.out)
-    backward_rows(loss, general, p, tile.scores, tile.labels, tile.label_step, tile.lanes, number, call.rows, call.scale,
-                  call.out + tile.first);
-  else
-    call.result->loss += forward_rows(loss, general, p, tile.scores, tile.labels, tile.label_step,
-                                      call.weights ? call.weights + tile.row : 0, tile.lanes, done, number, call.rows, call.result);
+static double forward_rows(const Loops *loops, int general, const Problem *p, const Arrays *a, const Tile *t, Result *result) {
+  real largest[WIDE / LANES];
+  Sums sums[WIDE / LANES];
+  Sum losses = {{0}, {0}};
+  mask wrong = {0};
+  const int groups = (t->rows + LANES - 1) / LANES;
+  for (int g = 0; g < groups; ++g) sums[g] = no_sums(p, loops->has_z), largest[g] = all(-(number)INFINITY);
+  if (loops->has_z) largest_of_rows(p, t, groups, largest);
+  loops->add_rows(p, t, groups, largest, sums, &wrong);
+  for (int g = 0; g < groups; ++g) {
+    int64_t row = t->row + g * LANES, left = t->rows - g * LANES;
+    real weight = a->weights ? load_first(a->weights + row, left, 0) : all(1);
+    real lost = finish(general, p, &sums[g], largest[g], weight, first(left), row, result);
+    losses = plus(losses, lost);
+    if (a->losses) store_first(a->losses + row, lost, left);
+  }
+  result->wrong |= any(wrong);
+  return total(losses);
 }
 
-FUNCTION void in_line(int loss, int general, const Problem *p, Tile tile, Call call) {
-  real *number = p->row + tile.row;
-  if (call.out) backward_row(loss, general, p, tile.scores, tile.labels, number, call.rows, call.scale, call.out + tile.first);
-  else
-    call.result->loss += forward_row(loss, general, p, tile.scores, tile.labels, call.weights ? call.weights[tile.row] : 1,
-                                     number, call.rows, call.result);
-}
-
-static const real *line_of(const real *from, int64_t classes, int64_t step, real *line) {
-  for (int64_t c = 0; c < classes; ++c) line[c] = from[c * step];
-  return line;
-}
-
-/* A row whose classes are a few numbers apart, too few for LANES rows side by side: as a line, and back. */
-FUNCTION void apart(int loss, int general, const Problem *p, Tile tile, Call call) {
-  const int64_t classes = p->classes, step = p->inner;
-  real *lines = p->scratch + (classes + 1) * step, *out = call.out ? call.out + tile.first : 0;
-  tile.scores = line_of(tile.scores, classes, step, lines);
-  if (!p->index) tile.labels = line_of(tile.labels, classes, step, lines + classes);
-  if (out) call.out = lines + 2 * classes - tile.first;
-  in_line(loss, general, p, tile, call);
-  for (int64_t c = 0; out && c < classes; ++c) out[c * step] = lines[2 * classes + c];
-}
-
-FUNCTION void distribution_of(int loss, int general, const Problem *p, const real *scores, const real *labels,
-                              const real *weights, double scale, real *out, Result *result) {
-  const int64_t inner = p->inner;
-  const Call call = {weights, out, (real)scale, p->outer * inner, result};
-  const int most = inner < LANES ? 1 : out ? p->wide : p->lanes;
-  for (int64_t o = 0; o < p->outer; ++o)
-    for (int64_t at = 0, lanes; at < inner; at += lanes) {
-      lanes = inner - at >= most ? most : LANES;
-      int64_t start = at + lanes <= inner ? at : inner - lanes; /* the last LANES rows, though some may be done already */
-      Tile tile = tile_at(p, o, start, (int)lanes, scores, labels, result);
-      if (lanes > 1) side_by_side(loss, general, p, tile, (int)(at - start), call);
-      else if (inner == 1) in_line(loss, general, p, tile, call);
-      else apart(loss, general, p, tile, call);
-      leave(p, tile);
-    }
-}
-
-static void distribution(const Problem *p, const real *scores, const real *labels, const real *weights, double scale, real *out,
-                         Result *result) {
-  switch (2 * (p->loss == LOGISTIC) + (p->general != 0)) {
-    case 0: distribution_of(SOFTMAX, 0, p, scores, labels, weights, scale, out, result); break;
-    case 1: distribution_of(SOFTMAX, 1, p, scores, labels, weights, scale, out, result); break;
-    case 2: distribution_of(LOGISTIC, 0, p, scores, labels, weights, scale, out, result); break;
-    default: distribution_of(LOGISTIC, 1, p, scores, labels, weights, scale, out, result);
+static void distribution(const Problem *p, const Arrays *a, Result *result) {
+  const int general = p->label_smoothing != 0 || p->class_weight || p->ignores;
+  const Loops *loops = &loops_of[p->loss][general];
+  Tile t = {0};
+  while (next_tile(p, DISTRIBUTION, a, &t, result)) {
+    if (t.layout == LINE && a->out) backward_line(loops, p, a, &t);
+    else if (t.layout == LINE) result->loss += forward_line(loops, general, p, a, &t, result);
+    else if (a->out) loops->slopes_of_rows(p, &t, (t.rows + LANES - 1) / LANES, a->scale);
+    else result->loss += forward_rows(loops, general, p, a, &t, result);
+    leave_tile(p, a, &t, result);
   }
 }
+
+#endif

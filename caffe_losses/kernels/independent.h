@@ -2,179 +2,164 @@
  *
  *   weight * ((1 - t) loss of the label 0 + pos_weight t loss of the label 1)
  */
-enum { ALL_0, PLAIN, GENERAL }; /* labels that are all 0 and, like PLAIN, no option but a weight of the whole run */
+#ifndef CAFFE_LOSSES_INDEPENDENT_H
+#define CAFFE_LOSSES_INDEPENDENT_H
 
-/* Scores that follow each other in memory. */
+#include "problem.h"
+
+#define COST_0(name, cost_0, cost_1, cost_unannotated, reads) case name##_loss: return cost_0;
+#define COST_1(name, cost_0, cost_1, cost_unannotated, reads) case name##_loss: return cost_1;
+#define COST_UNANNOTATED(name, cost_0, cost_1, cost_unannotated, reads) case name##_loss: return cost_unannotated;
+#define COST_OF(which)                                          \
+  FUNCTION Cost which##_of(int loss, real s, const Options *o) { \
+    (void)o;                                                    \
+    switch (loss) { LOSSES(which, NOT_HERE, NOT_HERE) }         \
+    __builtin_unreachable();                                    \
+  }
+COST_OF(COST_0)
+COST_OF(COST_1)
+COST_OF(COST_UNANNOTATED)
+
+/* Scores that follow each other in memory, at most BLOCK. Without options, weights are not read. */
 typedef struct {
-  const real *scores, *labels;
-  const real *weights, *pos_weights; /* one a score, or null */
-  real weight, pos_weight;           /* of all of them */
-  real *slopes;
-} Run;
+  const number *scores, *labels;
+  const number *weights, *pos_weights;
+  number *losses, *out; /* losses: may be null */
+  number scale;
+  int n, end; /* n: a multiple of LANES, and `end` too; or LANES, and from `end` on there is padding */
+} Block;
 
-FUNCTION Cost blended(int loss, int whole, int mode, real s, real t, real pos_weight, const Options *o) {
-  Cost no = of_label_0(loss, s, o, whole);
-  if (mode == ALL_0) return no;
-  Cost yes = of_label_1(loss, s, o, whole);
-  Cost cost = {(1 - t) * no.loss + (t != 0 ? pos_weight * t * yes.loss : 0),
-               (1 - t) * no.slope + (t != 0 ? pos_weight * t * yes.slope : 0)};
-  return cost;
-}
+typedef struct {
+  Sum loss;
+  mask valid, wrong; /* how many scores, negative; not 0 where one is, or a label */
+} Found;
 
-/* The loss of n scores, a multiple of LANES; or, with `backward`, their slopes. From `end` on there is padding: scores that
- * lose nothing with the label 0. */
-FUNCTION double piece(int loss, int whole, int mode, int backward, const Problem *p, Run run, int n, int end, Result *result) {
-  const real *restrict scores = run.scores, *restrict labels = run.labels;
-  real *restrict slopes = run.slopes;
-  const Options o = p->options;
-  const real keep = (real)(1 - p->label_smoothing), half = (real)(p->label_smoothing / 2), limit = (real)p->label_limit;
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label);
-  const int ignores = p->ignores;
-  double total = 0;
-  unsigned_real highest = 0;
-  int bad_score = 0, valid = 0;
-#pragma omp simd reduction(+ : total, valid) reduction(max : highest) reduction(| : bad_score)
-  for (int i = 0; i < n; ++i) {
-    real s = scores[i], y = mode == ALL_0 ? 0 : labels[i];
-    int ignored = mode == GENERAL && ignores && y == ignore_label, out = ignored || (mode == GENERAL && i >= end);
-    real label = y > 1 ? 1 : y; /* by a rounding */
-    real t = mode == GENERAL ? keep * label + half : label;
-    real pos_weight = mode == GENERAL ? run.pos_weight * run.pos_weights[i] : 1;
-    real weight = mode == GENERAL ? run.weights[i] : 1;
-    Cost cost = blended(loss, whole, mode, s, t, pos_weight, &o);
-    if (mode == GENERAL && (loss == FOCAL_UNANNOTATED || loss == ASYMMETRIC_UNANNOTATED)) {
-      Cost unannotated = of_unannotated(loss, s, &o, whole);
-      cost.loss = ignored ? unannotated.loss : cost.loss;
-      cost.slope = ignored ? unannotated.slope : cost.slope;
-      y = ignored ? 0 : y;
-      out = i >= end;
+/* The loss of a block or, with `backward`, scale times its gradient. */
+FUNCTION void of_block(int loss, int general, int backward, const Problem *problem, const Block b, Found *found) {
+  const Problem p = *problem; /* no store can change it */
+  const int labelled = general || any_positive(b.labels, b.n);
+  const number keep = (number)(1 - p.label_smoothing), half = (number)(p.label_smoothing / 2);
+  const mask there = first(b.end);
+  Found so_far = *found;
+  for (int i = 0; i < b.n; i += LANES) {
+    real s = load(b.scores + i), y = load(b.labels + i);
+    mask ignored = general && p.ignores ? is_ignored(&p, y) : there & 0, counted = there & ~ignored;
+    Cost cost = COST_0_of(loss, s, &p.options);
+    if (labelled) {
+      Cost yes = COST_1_of(loss, s, &p.options);
+      real t = smaller(y, all(1)); /* y > 1 by a rounding */
+      if (general) t = keep * t + half;
+      real q = general ? load(b.pos_weights + i) * t : t;
+      cost.loss = (1 - t) * cost.loss + only(t != 0, q * yes.loss);
+      cost.slope = (1 - t) * cost.slope + only(t != 0, q * yes.slope);
     }
+    if (general && p.unannotated) {
+      Cost unannotated = COST_UNANNOTATED_of(loss, s, &p.options);
+      cost.loss = choose(ignored, unannotated.loss, cost.loss);
+      cost.slope = choose(ignored, unannotated.slope, cost.slope);
+      counted = there;
+    }
+    real weight = general ? load(b.weights + i) : all(1);
     if (backward) {
-      slopes[i] = out ? 0 : run.weight * weight * cost.slope;
-    } else {
-      real loss_of_label = out ? 0 : cost.loss; /* not chosen in double: gcc 12 loses sums of such a choice */
-      total += (double)weight * (double)loss_of_label;
-      if (mode == GENERAL) valid += !out;
-      unsigned_real order = order_of(out ? 0 : y);
-      highest = order > highest ? order : highest;
-      if (loss == ASYMMETRIC || loss == ASYMMETRIC_UNANNOTATED) bad_score |= !out & (s == (real)INFINITY);
-      if (loss == BINARY) bad_score |= !out & !(s >= (real)-1e-4 && s <= (real)1.0001);
+      real slope = general ? b.scale * weight * cost.slope : b.scale * cost.slope;
+      store(b.out + i, general ? only(counted, slope) : slope);
+      continue;
+    }
+    real lost = only(counted, general ? weight * cost.loss : cost.loss);
+    so_far.loss = plus(so_far.loss, lost);
+    if (b.losses) store(b.losses + i, lost);
+    if (general) so_far.valid += counted;
+    so_far.wrong |= counted & ~in_domain(&p, s);
+    if (labelled) so_far.wrong |= there & ~ignored & ~is_label(&p, y);
+  }
+  if (!general) so_far.valid[0] -= b.end;
+  *found = so_far;
+}
+
+typedef void OfBlock(const Problem *, Block, Found *);
+
+#define OF_BLOCK(name, general, backward)                                                                   \
+  static void name##_##general##_##backward(const Problem *p, Block b, Found *found) {                      \
+    of_block(name##_loss, general, backward, p, b, found);                                                  \
+  }
+#define OF_BLOCKS(name, ...) OF_BLOCK(name, 0, 0) OF_BLOCK(name, 0, 1) OF_BLOCK(name, 1, 0) OF_BLOCK(name, 1, 1)
+#define BLOCKS_OF(name, ...) [name##_loss] = {{name##_0_0, name##_0_1}, {name##_1_0, name##_1_1}},
+
+LOSSES(OF_BLOCKS, NOT_HERE, NOT_HERE)
+
+/* by loss, whether it has options, and backward */
+static OfBlock *const blocks[][2][2] = {LOSSES(BLOCKS_OF, NOT_HERE, NOT_HERE)};
+
+static void fill(number *to, int64_t n, const number *each, number times) {
+  for (int64_t k = 0; k < n; k += LANES) store(to + k, times * (each ? load_first(each + k, n - k, 1) : all(1)));
+}
+
+/* Weights of n scores from one on, whichever rows and classes they are of; LANES more may be written. */
+static void fill_weights(const Problem *p, const number *rows, int64_t from, int n, number *weights, number *pos_weights) {
+  for (int64_t i = 0, same; i < n; i += same) {
+    int64_t at = from + i, inner = at % p->inner, c = at / p->inner % p->classes, row = at / p->inner / p->classes * p->inner + inner;
+    const number *class_weight = p->class_weight ? p->class_weight + c : 0, *pos_weight = p->pos_weight ? p->pos_weight + c : 0;
+    const number *weight = rows ? rows + row : 0;
+    if (p->inner == 1) { /* the classes of a row */
+      same = smaller_of(n - i, p->classes - c);
+      fill(weights + i, same, class_weight, weight ? *weight : 1);
+      fill(pos_weights + i, same, pos_weight, 1);
+    } else { /* a class of neighbouring rows */
+      same = smaller_of(n - i, p->inner - inner);
+      fill(weights + i, same, weight, class_weight ? *class_weight : 1);
+      fill(pos_weights + i, same, 0, pos_weight ? *pos_weight : 1);
     }
   }
-  if (!backward) {
-    result->valid += mode == GENERAL ? valid : end;
-    result->bad_label |= highest > order_of(limit);
-    result->bad_score |= bad_score;
+}
+
+/* The last scores of a run, fewer than LANES: copied, with 0 behind. */
+static void of_rest(OfBlock *of, const Problem *p, Block b, Found *found) {
+  real scores = load_first(b.scores, b.end, 0), labels = load_first(b.labels, b.end, 0), losses, out;
+  Block rest = b;
+  rest.scores = (number *)&scores, rest.labels = (number *)&labels, rest.n = LANES;
+  rest.out = (number *)&out, rest.losses = b.losses ? (number *)&losses : 0;
+  of(p, rest, found);
+  if (b.out) store_first(b.out, out, b.end);
+  if (b.losses) store_first(b.losses, losses, b.end);
+}
+
+/* n scores from one on, with their labels. */
+static void of_run(const Problem *p, const Arrays *a, const number *labels, int64_t from, int64_t n, Found *found) {
+  number weights[BLOCK + LANES], pos_weights[BLOCK + LANES];
+  const int weighted = a->weights || p->class_weight || p->pos_weight;
+  const int general = weighted || p->ignores || p->label_smoothing != 0;
+  OfBlock *of = blocks[p->loss][general][a->out != 0];
+  for (int i = 0; general && i < BLOCK + LANES; ++i) weights[i] = pos_weights[i] = 1;
+  for (int64_t at = 0; at < n; at += BLOCK) {
+    int size = (int)smaller_of(n - at, BLOCK), most = size / LANES * LANES;
+    Block b = {a->scores + from + at, labels + at, weights, pos_weights, a->losses ? a->losses + from + at : 0,
+               a->out ? a->out + from + at : 0, a->scale, most, most};
+    prefetch(b.scores + BLOCK, size);
+    prefetch(b.labels + BLOCK, size);
+    if (a->out) prefetch_to_write(b.out + BLOCK, size);
+    if (weighted) fill_weights(p, a->weights, from + at, size, weights, pos_weights);
+    if (most) of(p, b, found);
+    if (most == size) continue;
+    Block rest = {b.scores + most, b.labels + most, weights + most, pos_weights + most, b.losses ? b.losses + most : 0,
+                  b.out ? b.out + most : 0, a->scale, 0, size - most};
+    of_rest(of, p, rest, found);
   }
-  return total;
 }
 
-typedef double Piece(const Problem *, Run, int, int, Result *);
-
-/* The pieces of each loss, compiled for each mode, and with gammas that are small whole numbers or not. */
-#define PIECE(loss, whole, mode, backward)                                                                                \
-  static double piece_##loss##_##whole##_##mode##_##backward(const Problem *p, Run run, int n, int end, Result *result) { \
-    return piece(loss, whole, mode, backward, p, run, n, end, result);                                                    \
+/* All scores: their loss, or with `out` scale times the gradient. */
+static void independent(const Problem *p, const Arrays *a, Result *result) {
+  Found found = {{{0}, {0}}, {0}, {0}};
+  Tile t = {0};
+  if (!p->index) of_run(p, a, a->labels, 0, p->outer * p->classes * p->inner, &found);
+  while (p->index && next_tile(p, INDEPENDENT, a, &t, result)) {
+    if (t.layout == LINE) of_run(p, a, t.labels, t.at, t.rows * p->classes, &found);
+    for (int64_t c = 0; t.layout == APART && c < p->classes; ++c)
+      of_run(p, a, t.labels + c * t.label_step, t.at + c * p->inner, t.rows, &found);
+    leave_tile(p, a, &t, result);
   }
-#define PIECES_OF_MODE(loss, mode) \
-  PIECE(loss, 0, mode, 0) PIECE(loss, 0, mode, 1) PIECE(loss, 1, mode, 0) PIECE(loss, 1, mode, 1)
-#define PIECES(loss, ...) PIECES_OF_MODE(loss, ALL_0) PIECES_OF_MODE(loss, PLAIN) PIECES_OF_MODE(loss, GENERAL)
-#define MODES_OF(loss, whole, backward) \
-  {piece_##loss##_##whole##_ALL_0_##backward, piece_##loss##_##whole##_PLAIN_##backward, piece_##loss##_##whole##_GENERAL_##backward}
-#define PIECES_OF(loss, ...) \
-  {{MODES_OF(loss, 0, 0), MODES_OF(loss, 0, 1)}, {MODES_OF(loss, 1, 0), MODES_OF(loss, 1, 1)}},
-
-INDEPENDENT_LOSSES(PIECES)
-
-/* by loss, whether gammas are whole, backward and mode */
-static Piece *const pieces[][2][2][3] = {INDEPENDENT_LOSSES(PIECES_OF)};
-
-FUNCTION int small_and_whole(double gamma) { return gamma == 0 || (gamma <= 7 && gamma == (double)(int)gamma); }
-
-static int any_positive(const real *labels, int n) {
-  int positive = 0;
-#pragma omp simd reduction(| : positive)
-  for (int i = 0; i < n; ++i) positive |= labels[i] != 0;
-  return positive;
+  result->loss = total(found.loss);
+  for (int i = 0; i < LANES; ++i) result->valid -= found.valid[i];
+  result->wrong |= any(found.wrong);
 }
 
-static Run moved(Run run, int64_t by) {
-  run.scores += by;
-  run.labels += by;
-  if (run.weights) run.weights += by;
-  if (run.pos_weights) run.pos_weights += by;
-  if (run.slopes) run.slopes += by;
-  return run;
-}
-
-static void padded(const real *from, int n, real *to, real filling) {
-  for (int i = 0; i < LANES; ++i) to[i] = from && i < n ? from[i] : filling;
-}
-
-/* The last n scores of a run, fewer than LANES. */
-static double tail(Piece *of, const Problem *p, Run run, int n, Result *result) {
-  real scores[LANES], labels[LANES], weights[LANES], pos_weights[LANES], slopes[LANES];
-  padded(run.scores, n, scores, p->loss == BINARY ? 0 : (real)-INFINITY);
-  padded(run.labels, n, labels, 0);
-  padded(run.weights, n, weights, 1);
-  padded(run.pos_weights, n, pos_weights, 1);
-  Run whole = {scores, labels, weights, pos_weights, run.weight, run.pos_weight, slopes};
-  double loss = of(p, whole, LANES, n, result);
-  if (run.slopes) memcpy(run.slopes, slopes, n * sizeof(real));
-  return loss;
-}
-
-static double of_run(const Problem *p, Run run, int64_t n, Result *result) {
-  real ones[BLOCK];
-  const Options *o = &p->options;
-  int whole = small_and_whole(o->gamma_pos) && small_and_whole(o->gamma_neg) && small_and_whole(o->gamma_unannotated);
-  int backward = run.slopes != 0;
-  double loss = 0;
-  int unweighted = p->general && !run.weights, unweighted_positives = p->general && !run.pos_weights;
-  if (unweighted || unweighted_positives)
-    for (int i = 0; i < BLOCK; ++i) ones[i] = 1;
-  for (int64_t start = 0; start < n; start += BLOCK) {
-    Run block = moved(run, start);
-    int size = n - start < BLOCK ? (int)(n - start) : BLOCK, most = size / LANES * LANES;
-    PREFETCH(block.scores + AHEAD, size, 0);
-    PREFETCH(block.labels + AHEAD, size, 0);
-    if (backward) PREFETCH(block.slopes + AHEAD, size, 1);
-    if (unweighted) block.weights = ones;
-    if (unweighted_positives) block.pos_weights = ones;
-    int mode = p->general ? GENERAL : p->loss == CROSS_ENTROPY || any_positive(block.labels, size) ? PLAIN : ALL_0;
-    Piece *of = pieces[p->loss][whole][backward][mode];
-    if (most) loss += of(p, block, most, most, result);
-    if (size > most) loss += tail(of, p, moved(block, most), size - most, result);
-  }
-  return loss;
-}
-
-/* All scores: their loss, or with `out` top_diff times the gradient. */
-static void independent(const Problem *p, const real *scores, const real *labels, const real *weights, double scale,
-                        real *out, Result *result) {
-  const int64_t inner = p->inner, most = p->index ? p->lanes : inner;
-  if (!p->general && !p->index && !weights) {
-    Run all = {scores, labels, 0, 0, (real)scale, 1, out};
-    result->loss = of_run(p, all, p->outer * p->classes * inner, result);
-    return;
-  }
-  for (int64_t o = 0; o < p->outer; ++o)
-    for (int64_t at = 0; at < inner; at += most) {
-      int lanes = (int)(inner - at < most ? inner - at : most);
-      Tile tile = tile_at(p, o, at, lanes, scores, labels, result);
-      const real *w = weights ? weights + tile.row : 0;
-      for (int64_t c = 0; c < (inner == 1 ? 1 : p->classes); ++c) {
-        /* a run is a row with its classes, or a class of neighbouring rows */
-        real weight = inner == 1 ? (w ? *w : 1) : p->class_weight ? p->class_weight[c] : 1;
-        Run run = {tile.scores + c * inner, tile.labels + c * tile.label_step, w, 0, (real)(scale * weight),
-                   p->pos_weight ? p->pos_weight[c] : 1, out ? out + tile.first + c * inner : 0};
-        if (inner == 1) {
-          run.weights = p->class_weight;
-          run.pos_weights = p->pos_weight;
-          run.pos_weight = 1;
-        }
-        result->loss += weight * of_run(p, run, inner == 1 ? p->classes : lanes, result);
-      }
-      leave(p, tile);
-    }
-}
+#endif

@@ -1,253 +1,266 @@
-/* Losses of sums of exponentials, over the classes of each row and, TwoWayLoss, over the rows of each class, too:
+/* Losses of sums of exponentials, over the classes of each row and, where classes have a loss too, over the rows of each:
  *
  *   n = T_neg log sum e^(s / T_neg) over the labels 0        p = T_pos log sum e^(-s / T_pos) over the labels 1
  *
  * Such a row or class is a group. Its scores are read three times: for both maxima, for both sums, for the slopes.
- * Scores that follow each other in memory are a line. They are of one group, or of one each, or both. A group that is
- * all of some lines may have sums before it has its last maximum: a higher one scales them.
+ * Scores that follow each other in memory are a run. They are of one group, or of one each, or both. A group that is
+ * all of some runs may have sums before it has its last maximum: a higher one scales them.
  */
+#ifndef CAFFE_LOSSES_LOG_SUM_EXP_H
+#define CAFFE_LOSSES_LOG_SUM_EXP_H
+
+#include "problem.h"
+
+#define COST_OF_SUMS(name, cost, reads) case name##_loss: return cost;
+
+FUNCTION CostOfSums of_sums(int loss, Sum n, Sum p) {
+  switch (loss) { LOSSES(NOT_HERE, NOT_HERE, COST_OF_SUMS) }
+  __builtin_unreachable();
+}
+
 typedef struct {
-  real *max_neg, *max_pos, *slope_neg, *slope_pos; /* slopes: of the loss in n and p, by the sum */
-  double *sum_neg, *sum_pos;
+  number *max_neg, *max_pos, *sum_neg, *sum_pos, *rest_neg, *rest_pos;
+  number *slope_neg, *slope_pos; /* of the loss in n and p, by the sum */
 } Groups;
 
-#define EMPTY (-LARGEST_REAL)       /* the maximum of no scores */
-#define LOWEST (-LARGEST_REAL / 2)  /* that of scores which are all -infinity */
+enum { NUMBERS_OF_A_GROUP = 8 };
 
-/* Rows first, then classes. Beyond each, there is room for the padding of a line that begins anywhere. */
-static int64_t padded_size(int64_t n) { return (n + 2 * LANES - 2) / LANES * LANES; }
+#define EMPTY (-LARGEST_NUMBER)      /* the maximum of no scores */
+#define LOWEST (-LARGEST_NUMBER / 2) /* that of scores which are all -infinity */
 
-FUNCTION Groups groups_from(const Problem *p, int64_t first) {
-  int64_t all = padded_size(p->outer * p->inner) + (p->loss == TWO_WAY ? padded_size(p->classes) : 0);
-  real *number = p->row + first;
-  Groups g = {number, number + all, number + 2 * all, number + 3 * all, p->sums + first, p->sums + all + first};
+/* Rows first, then classes. Beyond each, there is room for the padding of a run that begins anywhere. */
+FUNCTION int64_t class_groups(const Problem *p) { return padded(p->outer * p->inner + LANES); }
+FUNCTION int64_t all_groups(const Problem *p) { return class_groups(p) + (p->of_classes ? padded(p->classes + LANES) : 0); }
+
+FUNCTION Groups groups_from(const Problem *p, int64_t from) {
+  int64_t n = all_groups(p);
+  number *at = p->memory + tile_numbers(p, LOG_SUM_EXP) + from;
+  Groups g = {at, at + n, at + 2 * n, at + 3 * n, at + 4 * n, at + 5 * n, at + 6 * n, at + 7 * n};
   return g;
 }
 
-/* One line. `end`: where its padding begins; each: of which group each score is; one: of which all are; or null. */
-typedef struct {
-  const real *scores, *labels;
-  real *slopes;
-  int n, end;
-  const Groups *each, *one;
-} Line;
-
-enum { MAXIMA, SUMS, SLOPES };
-
-FUNCTION real at_least(real a, real b) { return a > b ? a : b; }
-
-FUNCTION void raise_maximum(real *maximum, double *sum, real to, double temperature) {
-  if (to <= *maximum) return;
-  if (*sum) *sum *= exp(((double)*maximum - (double)to) / temperature);
-  *maximum = to;
-}
-
-FUNCTION void maxima(const Problem *p, Line line, int with_each, int with_one, Result *result) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label), limit = (real)p->label_limit, lower = 2 - limit;
-  const int ignores = p->ignores;
-  real one_neg = EMPTY, one_pos = EMPTY, *restrict each_neg = with_each ? line.each->max_neg : 0;
-  real *restrict each_pos = with_each ? line.each->max_pos : 0;
-  int bad_label = 0;
-#pragma omp simd reduction(max : one_neg, one_pos) reduction(| : bad_label)
-  for (int i = 0; i < line.n; ++i) {
-    real s = line.scores[i], y = line.labels[i];
-    int out = i >= line.end || (ignores && y == ignore_label);
-    real neg = out || y != 0 ? EMPTY : at_least(LOWEST, s), pos = out || y == 0 ? EMPTY : at_least(LOWEST, -s);
-    bad_label |= !out & (y != 0) & !(y >= lower && y <= limit);
-    if (with_one) {
-      one_neg = neg > one_neg ? neg : one_neg;
-      one_pos = pos > one_pos ? pos : one_pos;
-    }
-    if (with_each) {
-      each_neg[i] = at_least(each_neg[i], neg);
-      each_pos[i] = at_least(each_pos[i], pos);
-    }
-  }
-  result->bad_label |= bad_label;
-  if (with_one) {
-    raise_maximum(line.one->max_neg, line.one->sum_neg, one_neg, p->options.temperature_neg);
-    raise_maximum(line.one->max_pos, line.one->sum_pos, one_pos, p->options.temperature_pos);
-  }
-}
-
-/* e^((s - max) / T) of a score in its group's sum */
-FUNCTION real share_of(real s, int positive, real max_neg, real max_pos, real by_neg, real by_pos) {
-  return exponential(positive ? (-s - max_pos) * by_pos : (s - max_neg) * by_neg);
-}
-
-FUNCTION void sums(const Problem *p, Line line, int with_each, int with_one) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label);
-  const real by_neg = (real)(1 / p->options.temperature_neg), by_pos = (real)(1 / p->options.temperature_pos);
-  const int ignores = p->ignores;
-  const real max_neg = with_one ? *line.one->max_neg : 0, max_pos = with_one ? *line.one->max_pos : 0;
-  double sum_neg = 0, sum_pos = 0, *restrict each_neg = with_each ? line.each->sum_neg : 0;
-  double *restrict each_pos = with_each ? line.each->sum_pos : 0;
-  const real *restrict maxima_neg = with_each ? line.each->max_neg : 0, *restrict maxima_pos = with_each ? line.each->max_pos : 0;
-#pragma omp simd reduction(+ : sum_neg, sum_pos)
-  for (int i = 0; i < line.n; ++i) {
-    real s = line.scores[i], y = line.labels[i];
-    int out = i >= line.end || (ignores && y == ignore_label), positive = y != 0;
-    if (with_one) {
-      real e = share_of(s, positive, max_neg, max_pos, by_neg, by_pos);
-      real neg = out || positive ? 0 : e, pos = out || !positive ? 0 : e;
-      sum_neg += (double)neg;
-      sum_pos += (double)pos;
-    }
-    if (with_each) {
-      real e = share_of(s, positive, maxima_neg[i], maxima_pos[i], by_neg, by_pos);
-      real neg = out || positive ? 0 : e, pos = out || !positive ? 0 : e;
-      each_neg[i] += (double)neg;
-      each_pos[i] += (double)pos;
-    }
-  }
-  if (with_one) {
-    *line.one->sum_neg += sum_neg;
-    *line.one->sum_pos += sum_pos;
-  }
-}
-
-FUNCTION void slopes(const Problem *p, Line line, int with_each, int with_one, real scale_each, real scale_one) {
-  const real ignore_label = (real)(p->index ? NEVER : p->ignore_label);
-  const real by_neg = (real)(1 / p->options.temperature_neg), by_pos = (real)(1 / p->options.temperature_pos);
-  const int ignores = p->ignores;
-  const Groups none = {0, 0, 0, 0, 0, 0}, each = with_each ? *line.each : none;
-  const real max_neg = with_one ? *line.one->max_neg : 0, max_pos = with_one ? *line.one->max_pos : 0;
-  const real slope_neg = with_one ? scale_one * *line.one->slope_neg : 0, slope_pos = with_one ? scale_one * *line.one->slope_pos : 0;
-  real *restrict to = line.slopes;
-#pragma omp simd
-  for (int i = 0; i < line.n; ++i) {
-    real s = line.scores[i], y = line.labels[i], slope = 0;
-    int out = ignores && y == ignore_label, positive = y != 0;
-    if (with_one)
-      slope += (positive ? -slope_pos : slope_neg) * share_of(s, positive, max_neg, max_pos, by_neg, by_pos);
-    if (with_each)
-      slope += scale_each * (positive ? -each.slope_pos[i] : each.slope_neg[i]) *
-               share_of(s, positive, each.max_neg[i], each.max_pos[i], by_neg, by_pos);
-    to[i] = out ? 0 : slope;
-  }
-}
-
-typedef struct {
-  const Problem *p;
-  int first_step, last_step; /* of MAXIMA, SUMS, SLOPES */
-  real scale_each, scale_one;
-  Result *result;
-} Pass;
-
-FUNCTION void step_of(Pass pass, int step, Line line, int with_each, int with_one) {
-  if (step == MAXIMA) maxima(pass.p, line, with_each, with_one, pass.result);
-  if (step == SUMS) sums(pass.p, line, with_each, with_one);
-  if (step == SLOPES) slopes(pass.p, line, with_each, with_one, pass.scale_each, pass.scale_one);
-}
-
 FUNCTION Groups groups_after(Groups g, int64_t by) {
-  Groups next = {g.max_neg + by, g.max_pos + by, g.slope_neg + by, g.slope_pos + by, g.sum_neg + by, g.sum_pos + by};
+  Groups next = {g.max_neg + by, g.max_pos + by, g.sum_neg + by, g.sum_pos + by, g.rest_neg + by, g.rest_pos + by,
+                 g.slope_neg + by, g.slope_pos + by};
   return next;
 }
 
-/* A line of n scores: the last ones, fewer than LANES, are padded, so that each score meets the same code. */
-FUNCTION void of_line(Pass pass, int step, Line line, int with_each, int with_one) {
-  int most = line.n / LANES * LANES, left = line.n - most;
-  real scores[LANES], labels[LANES], to[LANES];
-  Groups last = with_each ? groups_after(*line.each, most) : *line.one;
-  Line whole = {line.scores, line.labels, line.slopes, most, most, line.each, line.one};
-  Line rest = {scores, labels, to, LANES, left, &last, line.one};
-  if (most) step_of(pass, step, whole, with_each, with_one);
-  if (!left) return;
-  padded(line.scores + most, left, scores, 0);
-  padded(line.labels + most, left, labels, 0);
-  step_of(pass, step, rest, with_each, with_one);
-  if (step == SLOPES) memcpy(line.slopes + most, to, left * sizeof(real));
+/* each: of which group each score is; one: of which all are; with_each, with_one: whether there are such. */
+typedef struct {
+  const number *scores, *labels;
+  number *out;
+  int n, end; /* n: a multiple of LANES; from `end` on there is padding */
+  Groups each, one;
+  number scale_each, scale_one;
+} Run;
+
+enum { MAXIMA, SUMS, SLOPES };
+
+FUNCTION void raise_maximum(number *maximum, number *sum, number *rest, number to, double temperature) {
+  if (to <= *maximum) return;
+  number scale = *sum != 0 ? (number)exp(((double)*maximum - (double)to) / temperature) : 0;
+  *sum *= scale;
+  *rest *= scale;
+  *maximum = to;
 }
 
-static void line_with(Pass pass, int step, Line line) {
-  if (line.each && line.one) of_line(pass, step, line, 1, 1);
-  else if (line.each) of_line(pass, step, line, 1, 0);
-  else of_line(pass, step, line, 0, 1);
+FUNCTION void maxima(const Problem *problem, const Run *run, int with_each, int with_one, Result *result) {
+  const Problem here = *problem, *p = &here; /* no store can change it */
+  const number limit = (number)p->label_limit;
+  const real empty = all(EMPTY), lowest = all(LOWEST);
+  real one_neg = empty, one_pos = empty;
+  mask wrong = {0};
+  for (int i = 0; i < run->n; i += LANES) {
+    real s = load(run->scores + i), y = load(run->labels + i);
+    mask kept = first(run->end - i), positive = y != 0;
+    if (p->ignores) kept &= ~is_ignored(p, y);
+    real neg = choose(kept & ~positive, larger(s, lowest), empty), pos = choose(kept & positive, larger(-s, lowest), empty);
+    wrong |= kept & ~(in_domain(p, s) & (~positive | ((y >= 2 - limit) & (y <= limit))));
+    if (with_one) {
+      one_neg = larger(neg, one_neg);
+      one_pos = larger(pos, one_pos);
+    }
+    if (with_each) {
+      store(run->each.max_neg + i, larger(neg, load(run->each.max_neg + i)));
+      store(run->each.max_pos + i, larger(pos, load(run->each.max_pos + i)));
+    }
+  }
+  result->wrong |= any(wrong);
+  if (!with_one) return;
+  const Groups *one = &run->one;
+  raise_maximum(one->max_neg, one->sum_neg, one->rest_neg, largest_lane(one_neg), p->options.temperature_neg);
+  raise_maximum(one->max_pos, one->sum_pos, one->rest_pos, largest_lane(one_pos), p->options.temperature_pos);
+}
+
+/* e^((s - max) / T) of a score in its group's sum */
+FUNCTION real share_of(const Problem *p, real s, mask positive, real max_neg, real max_pos) {
+  const number by_neg = (number)(1 / p->options.temperature_neg), by_pos = (number)(1 / p->options.temperature_pos);
+  return exponential(choose(positive, (-s - max_pos) * by_pos, (s - max_neg) * by_neg));
+}
+
+FUNCTION void add_to_each(number *sum, number *rest, real x) {
+  Sum s = {load(sum), load(rest)};
+  s = plus(s, x);
+  store(sum, s.sum);
+  store(rest, s.rest);
+}
+
+FUNCTION void add_to_one(number *sum, number *rest, Sum more) {
+  double s = (double)*sum + (double)*rest + total(more);
+  *sum = (number)s;
+  *rest = (number)(s - (double)*sum);
+}
+
+FUNCTION void sums(const Problem *problem, const Run *run, int with_each, int with_one) {
+  const Problem here = *problem, *p = &here;
+  Sum neg = {{0}, {0}}, pos = neg;
+  for (int i = 0; i < run->n; i += LANES) {
+    real s = load(run->scores + i), y = load(run->labels + i);
+    mask kept = first(run->end - i), positive = y != 0;
+    if (p->ignores) kept &= ~is_ignored(p, y);
+    if (with_one) {
+      real e = share_of(p, s, positive, all(*run->one.max_neg), all(*run->one.max_pos));
+      neg = plus(neg, only(kept & ~positive, e));
+      pos = plus(pos, only(kept & positive, e));
+    }
+    if (with_each) {
+      real e = share_of(p, s, positive, load(run->each.max_neg + i), load(run->each.max_pos + i));
+      add_to_each(run->each.sum_neg + i, run->each.rest_neg + i, only(kept & ~positive, e));
+      add_to_each(run->each.sum_pos + i, run->each.rest_pos + i, only(kept & positive, e));
+    }
+  }
+  if (!with_one) return;
+  add_to_one(run->one.sum_neg, run->one.rest_neg, neg);
+  add_to_one(run->one.sum_pos, run->one.rest_pos, pos);
+}
+
+FUNCTION void slopes(const Problem *problem, const Run *run, int with_each, int with_one) {
+  const Problem here = *problem, *p = &here;
+  const real one_neg = all(with_one ? run->scale_one * *run->one.slope_neg : 0);
+  const real one_pos = all(with_one ? run->scale_one * *run->one.slope_pos : 0);
+  for (int i = 0; i < run->n; i += LANES) {
+    real s = load(run->scores + i), y = load(run->labels + i), slope = all(0);
+    mask positive = y != 0;
+    if (with_one)
+      slope += choose(positive, -one_pos, one_neg) * share_of(p, s, positive, all(*run->one.max_neg), all(*run->one.max_pos));
+    if (with_each) {
+      real of_each = choose(positive, -load(run->each.slope_pos + i), load(run->each.slope_neg + i));
+      real share = share_of(p, s, positive, load(run->each.max_neg + i), load(run->each.max_pos + i));
+      slope += run->scale_each * of_each * share;
+    }
+    store(run->out + i, p->ignores ? only(~is_ignored(p, y), slope) : slope);
+  }
+}
+
+typedef void Step(const Problem *, const Run *, Result *);
+
+#define STEPS_WITH(name, each, one)                                                                                   \
+  static void maxima_##name(const Problem *p, const Run *run, Result *result) { maxima(p, run, each, one, result); }  \
+  static void sums_##name(const Problem *p, const Run *run, Result *result) { (void)result, sums(p, run, each, one); } \
+  static void slopes_##name(const Problem *p, const Run *run, Result *result) { (void)result, slopes(p, run, each, one); }
+
+STEPS_WITH(of_both, 1, 1)
+STEPS_WITH(of_each, 1, 0)
+STEPS_WITH(of_one, 0, 1)
+
+/* by what the scores of a run are of, and step */
+enum { BOTH, EACH, ONE };
+static Step *const steps[][3] = {
+    {maxima_of_both, sums_of_both, slopes_of_both}, {maxima_of_each, sums_of_each, slopes_of_each}, {maxima_of_one, sums_of_one, slopes_of_one}};
+
+/* The last scores of a run, fewer than LANES, are padded, so that each score meets the same code. */
+static void of_whole_run(Step *step, const Problem *p, Run run, Result *result) {
+  const int left = run.end % LANES, most = run.end - left;
+  Run whole = run;
+  whole.n = whole.end = most;
+  if (most) step(p, &whole, result);
+  if (!left) return;
+  real scores = load_first(run.scores + most, left, 0), labels = load_first(run.labels + most, left, 0), out;
+  Run rest = {(number *)&scores, (number *)&labels, (number *)&out, LANES, left, groups_after(run.each, most), run.one,
+              run.scale_each, run.scale_one};
+  step(p, &rest, result);
+  if (run.out) store_first(run.out + most, out, left);
 }
 
 /* A row with its classes or, where the classes are apart, each class of neighbouring rows. */
-static void tile_with(Pass pass, int step, Tile tile, real *out) {
-  const Problem *p = pass.p;
-  const int of_classes = p->loss == TWO_WAY;
-  Groups rows = groups_from(p, tile.row), classes = groups_from(p, padded_size(p->outer * p->inner));
-  if (p->inner == 1) {
-    Line line = {tile.scores, tile.labels, out, (int)p->classes, 0, of_classes ? &classes : 0, &rows};
-    line_with(pass, step, line);
+static void of_tile(const Problem *p, const Tile *t, int step, number scale, Result *result) {
+  const number scale_row = (number)(scale * p->row_share), scale_class = (number)(scale * p->class_share);
+  const Groups rows = groups_from(p, t->row), classes = groups_from(p, class_groups(p));
+  if (t->layout == LINE) {
+    Run run = {t->scores, t->labels, t->out, 0, (int)p->classes, classes, rows, scale_class, scale_row};
+    of_whole_run(steps[p->of_classes ? BOTH : ONE][step], p, run, result);
     return;
   }
   for (int64_t c = 0; c < p->classes; ++c) {
-    Groups one = groups_after(classes, of_classes ? c : 0);
-    Line line = {tile.scores + c * p->inner, tile.labels + c * tile.label_step, out ? out + c * p->inner : 0,
-                 tile.lanes, 0, &rows, of_classes ? &one : 0};
-    line_with(pass, step, line);
+    Run run = {t->scores + c * t->score_step, t->labels + c * t->label_step, t->out ? t->out + c * t->score_step : 0, 0,
+               t->rows, rows, groups_after(classes, p->of_classes ? c : 0), scale_row, scale_class};
+    if (t->layout == GATHERED) run.n = LANES, steps[p->of_classes ? BOTH : EACH][step](p, &run, result);
+    else of_whole_run(steps[p->of_classes ? BOTH : EACH][step], p, run, result);
   }
 }
 
-static void pass_over(Pass pass, const real *scores, const real *labels, real *out) {
-  const Problem *p = pass.p;
-  const int64_t most = out ? p->wide : p->lanes;
-  for (int64_t o = 0; o < p->outer; ++o)
-    for (int64_t at = 0, lanes; at < p->inner; at += lanes) {
-      lanes = p->inner - at < most ? p->inner - at : most;
-      Tile tile = tile_at(p, o, at, (int)lanes, scores, labels, pass.result);
-      for (int step = pass.first_step; step <= pass.last_step; ++step) tile_with(pass, step, tile, out ? out + tile.first : 0);
-      leave(p, tile);
-    }
+static void pass_over(const Problem *p, const Arrays *a, int first_step, int last_step, Result *result) {
+  Tile t = {0};
+  while (next_tile(p, LOG_SUM_EXP, a, &t, result)) {
+    for (int step = first_step; step <= last_step; ++step) of_tile(p, &t, step, a->scale, result);
+    leave_tile(p, a, &t, result);
+  }
 }
 
-/* T log of a sum of e^((s - max) / T): 1 or more, or 0, or NaN. */
-FUNCTION real log_of_sum(double sum, real temperature) {
-  real some = (real)sum;
-  return temperature * logarithm(some) - (some == 0 ? (real)INFINITY : 0);
+/* max + T log of a sum of e^((s - max) / T), which is 1 or more, or 0, or NaN; in two parts, as n + p may cancel. */
+FUNCTION Sum log_of_sum(const number *max, const number *sum, const number *rest, double temperature) {
+  real whole_sum = load(sum) + load(rest);
+  Sum log = logarithm_in_parts(whole_sum), value;
+  for (int i = 0; i < LANES; ++i) {
+    double of_lane = (double)max[i] + temperature * ((double)log.sum[i] + (double)log.rest[i]);
+    value.sum[i] = (number)of_lane;
+    value.rest[i] = (number)(of_lane - (double)value.sum[i]);
+  }
+  value.sum = choose(whole_sum == 0, all(-(number)INFINITY), choose(whole_sum == whole_sum, value.sum, whole_sum));
+  value.rest = only(whole_sum != 0, value.rest);
+  return value;
 }
 
-/* The summed loss of n groups, and how many of them count: those with a positive label or, ZLPRLoss, with any. */
-FUNCTION double finish_groups(int loss, int weighted, const Problem *p, Groups g, int64_t n, const real *weights, int64_t *valid) {
-  const real temperature_neg = (real)p->options.temperature_neg, temperature_pos = (real)p->options.temperature_pos;
-  double total = 0;
-  int64_t count = 0;
-#pragma omp simd reduction(+ : total, count)
-  for (int64_t i = 0; i < n; ++i) {
-    double neg = (double)g.max_neg[i] + (double)log_of_sum(g.sum_neg[i], temperature_neg);
-    double pos = (double)g.max_pos[i] + (double)log_of_sum(g.sum_pos[i], temperature_pos);
+/* The summed loss of n groups, and how many of them count: those with a positive label or, if only rows have a loss, any. */
+FUNCTION double finish_groups(int loss, const Problem *p, Groups g, int64_t n, const number *weights, number *losses, int64_t *valid) {
+  Sum lost = {{0}, {0}};
+  for (int64_t i = 0; i < n; i += LANES) {
+    Sum neg = log_of_sum(g.max_neg + i, g.sum_neg + i, g.rest_neg + i, p->options.temperature_neg);
+    Sum pos = log_of_sum(g.max_pos + i, g.sum_pos + i, g.rest_pos + i, p->options.temperature_pos);
     CostOfSums cost = of_sums(loss, neg, pos);
-    real weight = weighted ? weights[i] : 1, sum_neg = (real)g.sum_neg[i], sum_pos = (real)g.sum_pos[i];
-    total += (double)weight * (double)cost.loss;
-    g.slope_neg[i] = weight * cost.slope_neg / (sum_neg > 1 ? sum_neg : 1); /* no sum is between 0 and 1 */
-    g.slope_pos[i] = weight * cost.slope_pos / (sum_pos > 1 ? sum_pos : 1);
-    count += g.max_pos[i] != EMPTY || (loss == ZLPR && g.max_neg[i] != EMPTY);
+    mask counted = first(n - i) & ((load(g.max_pos + i) != EMPTY) | (p->of_classes ? (mask){0} : load(g.max_neg + i) != EMPTY));
+    real weight = weights ? load_first(weights + i, n - i, 0) : all(1), lost_here = only(first(n - i), weight * cost.loss);
+    lost = plus(lost, lost_here);
+    if (losses) store_first(losses + i, lost_here, n - i);
+    store(g.slope_neg + i, weight * cost.slope_neg / larger(load(g.sum_neg + i), all(1))); /* no sum is between 0 and 1 */
+    store(g.slope_pos + i, weight * cost.slope_pos / larger(load(g.sum_pos + i), all(1)));
+    for (int k = 0; k < LANES; ++k) *valid -= counted[k];
   }
-  *valid += count;
-  return total;
+  return total(lost);
 }
 
-static void log_sum_exp(const Problem *p, const real *scores, const real *labels, const real *weights, double scale, real *out,
-                        Result *result) {
-  const int64_t rows = p->outer * p->inner, all = padded_size(rows) + (p->loss == TWO_WAY ? padded_size(p->classes) : 0);
-  const int of_rows = p->inner == 1; /* what a line's `one` is */
-  real scale_rows = (real)(scale * p->row_share), scale_classes = (real)(scale * p->class_share);
-  Pass pass = {p, SLOPES, SLOPES, of_rows ? scale_classes : scale_rows, of_rows ? scale_rows : scale_classes, result};
-  if (out) {
-    pass_over(pass, scores, labels, out);
+#define FINISH_OF(name, ...) \
+  case name##_loss: return finish_groups(name##_loss, p, g, n, weights, losses, valid);
+
+static double finish_all(const Problem *p, Groups g, int64_t n, const number *weights, number *losses, int64_t *valid) {
+  switch (p->loss) { LOSSES(NOT_HERE, NOT_HERE, FINISH_OF) }
+  __builtin_unreachable();
+}
+
+static void log_sum_exp(const Problem *p, const Arrays *a, Result *result) {
+  if (a->out) {
+    pass_over(p, a, SLOPES, SLOPES, result);
     return;
   }
   Groups groups = groups_from(p, 0);
-  for (int64_t i = 0; i < 2 * all; ++i) groups.max_neg[i] = EMPTY; /* and max_pos */
-  memset(p->sums, 0, (size_t)(2 * all) * sizeof(double));
-  int twice = p->loss == TWO_WAY && p->inner == 1; /* a class is not all of a line */
-  pass.first_step = MAXIMA;
-  pass.last_step = twice ? MAXIMA : SUMS;
-  pass_over(pass, scores, labels, 0);
-  if (twice) {
-    pass.first_step = pass.last_step = SUMS;
-    pass_over(pass, scores, labels, 0);
-  }
-  if (p->loss == TWO_WAY) {
-    result->loss = finish_groups(TWO_WAY, 0, p, groups, rows, 0, &result->valid);
-    result->loss_of_classes = finish_groups(TWO_WAY, 0, p, groups_from(p, padded_size(rows)), p->classes, 0, &result->valid_classes);
-  } else {
-    result->loss = weights ? finish_groups(ZLPR, 1, p, groups, rows, weights, &result->valid)
-                           : finish_groups(ZLPR, 0, p, groups, rows, 0, &result->valid);
-  }
+  for (int64_t i = 0; i < 2 * all_groups(p); ++i) groups.max_neg[i] = EMPTY; /* and max_pos */
+  memset(groups.sum_neg, 0, (size_t)(4 * all_groups(p)) * sizeof(number));   /* and what follows */
+  int twice = p->of_classes && p->inner == 1 && p->classes > FEW; /* the rows of a class are not all of a line */
+  pass_over(p, a, MAXIMA, twice ? MAXIMA : SUMS, result);
+  if (twice) pass_over(p, a, SUMS, SUMS, result);
+  result->loss = finish_all(p, groups, p->outer * p->inner, a->weights, a->losses, &result->valid);
+  if (p->of_classes)
+    result->loss_of_classes = finish_all(p, groups_from(p, class_groups(p)), p->classes, 0, 0, &result->valid_classes);
 }
+
+#endif

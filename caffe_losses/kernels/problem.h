@@ -1,120 +1,293 @@
-/* What a loss is computed from, and the labels of a row, whatever their format.
+/* What a loss is computed from, and the labels of rows, whatever their format.
  *
  * Arrays are seen as (outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
  */
+#ifndef CAFFE_LOSSES_PROBLEM_H
+#define CAFFE_LOSSES_PROBLEM_H
+
+#include <assert.h>
+
 #include "losses.h"
 
-#define LANES 16 /* what is computed at once; arrays that are shorter are padded, so that each score meets the same code */
-#define BLOCK 256
-#define AHEAD 256 /* so many scores ahead of need */
+#define BLOCK 256 /* scores that are computed with the same weights in between; a multiple of LANES, as the next two */
 #define WIDE 256  /* at most so many rows side by side in forward, and in backward */
-#define WIDEST 2048
-#define NEVER (-2.0)
+#define WIDEST 1024
+#define FEW 32    /* with so many classes, rows that follow each other are handled side by side, too */
+#define NEVER (-2) /* the label of a row of nothing but ignored indices */
 
+/* The fields as Python fills them in: its structures are made of these lists. */
+#define PROBLEM(FIELD)                                                                                             \
+  FIELD(int64_t, outer) FIELD(int64_t, classes) FIELD(int64_t, inner)                                              \
+  FIELD(int64_t, slots)         /* the labels of a row: the classes, or K class indices */                         \
+  FIELD(int32_t, loss)          /* its place in the list */                                                        \
+  FIELD(int32_t, index)         /* the label format */                                                             \
+  FIELD(int32_t, count) FIELD(int32_t, sum) /* what label_scale divides by */                                      \
+  FIELD(int32_t, ignores) FIELD(int32_t, unannotated) /* whether some labels are ignored; and those lose something */ \
+  FIELD(int32_t, of_classes)    /* whether classes, too, have a loss of their own */                               \
+  FIELD(double, ignore_label) FIELD(double, label_limit) FIELD(double, label_smoothing)                            \
+  FIELD(double, lowest) FIELD(double, highest) /* scores that have a loss */                                       \
+  FIELD(double, row_share) FIELD(double, class_share) /* what log_sum_exp.h multiplies slopes by */                \
+  FIELD(address, class_weight) FIELD(address, pos_weight) /* one number a class, or null */                        \
+  FIELD(address, memory)        /* memory_of numbers, 0 before the first call, and not touched between calls */
+
+#define RESULT(FIELD)                                                                                              \
+  FIELD(double, loss) FIELD(double, loss_of_classes)                                                               \
+  FIELD(int64_t, valid)         /* rows or, of independent labels, scores that are not ignored */                  \
+  FIELD(int64_t, valid_classes) /* that have a loss */                                                             \
+  FIELD(int32_t, wrong)         /* whether a label or a score is out of its domain */
+
+typedef number *address;
+#define DECLARE_FIELD(type, name) type name;
 typedef struct {
-  int64_t outer, classes, inner, slots; /* slots: the labels of a row; the classes, or K class indices */
-  int32_t loss, index, count, sum;      /* index: the label format; count, sum: what label_scale divides by */
-  int32_t lanes, wide;                  /* neighbouring rows that are handled at once, in forward and in backward */
-  int32_t ignores, general;             /* general: an option is in use that the plain loops do without */
-  double ignore_label, label_limit, label_smoothing;
-  double row_share, class_share; /* what log_sum_exp.h multiplies slopes by, of rows and of classes */
+  PROBLEM(DECLARE_FIELD)
   Options options;
-  const real *class_weight, *pos_weight; /* one a class, or null */
-  real *row;                             /* numbers kept for backward: see distribution.h and log_sum_exp.h */
-  double *sums;                          /* see log_sum_exp.h */
-  real *scratch;                         /* see the binding; zeros between calls, where it has labels */
 } Problem;
 
 typedef struct {
-  double loss;
-  int64_t valid;                  /* rows or, of independent labels, scores that are not ignored */
-  double loss_of_classes;         /* see log_sum_exp.h; and how many of them count */
-  int64_t valid_classes;
-  int32_t bad_label, bad_score;
+  RESULT(DECLARE_FIELD)
 } Result;
 
-/* Whether a label is one of the classes; else it is padding, ignored or wrong. */
-FUNCTION int is_class(const Problem *p, real label) {
-  return (label >= 0) & (label < (real)p->classes) & !((p->ignores != 0) & (label == (real)p->ignore_label));
-}
-
-/* The classes of one index of each of `lanes` rows; `classes` for what is none: it is counted there, without a branch. */
-static void classes_of(const Problem *p, const real *labels, int lanes, int32_t *classes, Result *result) {
-  const Problem local = *p;
-  const real none = (real)p->classes, allowed = p->ignores ? (real)p->ignore_label : -1;
-  int bad_label = 0;
-#pragma omp simd reduction(| : bad_label)
-  for (int i = 0; i < lanes; ++i) {
-    real label = labels[i];
-    int known = is_class(&local, label);
-    real label_or_none = known ? label : none;
-    int32_t c = (int32_t)label_or_none;
-    classes[i] = c;
-    bad_label |= (!known & (label != -1) & (label != allowed)) | (label_or_none != (real)c);
-  }
-  result->bad_label |= bad_label;
-}
-
-/* Labels of `lanes` neighbouring rows from their class indices: how often each class is given, at to[class * lanes].
- * A row of nothing but ignored indices gets the label NEVER for each class: it is ignored whole. */
-static void read_indices(const Problem *p, const real *labels, int64_t step, int lanes, real *to, Result *result) {
-  int32_t classes[WIDEST];
-  for (int64_t k = 0; k < p->slots; ++k) {
-    classes_of(p, labels + k * step, lanes, classes, result);
-    for (int i = 0; i < lanes; ++i) to[(int64_t)classes[i] * lanes + i] += 1;
-  }
-  for (int i = 0; p->ignores && i < lanes; ++i) {
-    int positive = 0, ignored = 0;
-    for (int64_t k = 0; k < p->slots; ++k) {
-      positive |= is_class(p, labels[k * step + i]);
-      ignored |= labels[k * step + i] == (real)p->ignore_label;
-    }
-    if (ignored && !positive)
-      for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = (real)NEVER;
-  }
-}
-
-static void forget_indices(const Problem *p, const real *labels, int64_t step, int lanes, real *to) {
-  if (p->slots * 8 > p->classes) {
-    memset(to, 0, (size_t)((p->classes + 1) * lanes) * sizeof(real));
-    return;
-  }
-  for (int i = 0; p->ignores && i < lanes; ++i)
-    if (to[i] == (real)NEVER)
-      for (int64_t c = 0; c < p->classes; ++c) to[c * lanes + i] = 0;
-  for (int64_t k = 0; k < p->slots; ++k)
-    for (int i = 0; i < lanes; ++i)
-      if (is_class(p, labels[k * step + i])) to[(int64_t)labels[k * step + i] * lanes + i] = 0;
-  for (int i = 0; i < lanes; ++i) to[p->classes * lanes + i] = 0;
-}
-
-/* Neighbouring rows, with their labels as one number a class, whatever their format. */
+/* The arrays of a call. */
 typedef struct {
-  const real *scores, *labels, *indices;
-  int64_t first, row, label_step; /* where the scores and the rows begin; from a class's labels to the next class's */
-  int lanes;
+  const number *scores, *labels;
+  const number *weights; /* one a row, or null */
+  number *losses;        /* one a row or, of independent labels, a score; or null */
+  number *out;           /* for scale times the gradient; null in forward */
+  number scale;
+} Arrays;
+
+enum { INDEPENDENT, DISTRIBUTION, LOG_SUM_EXP };
+
+#define NOT_HERE(...) /* for the families that a list is not wanted of */
+
+/* Each loss has a number, in the order of the list. */
+#define NUMBER_OF(name, ...) name##_loss,
+enum { LOSSES(NUMBER_OF, NUMBER_OF, NUMBER_OF) NUMBER_OF_LOSSES };
+
+FUNCTION int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
+
+FUNCTION mask is_ignored(const Problem *p, real labels) {
+  return labels == all(p->index ? (number)NEVER : (number)p->ignore_label);
+}
+
+FUNCTION mask in_domain(const Problem *p, real scores) {
+  return (scores >= (number)p->lowest) & (scores <= (number)p->highest);
+}
+
+FUNCTION mask is_label(const Problem *p, real labels) { return (labels >= 0) & (labels <= (number)p->label_limit); }
+
+static int any_positive(const number *labels, int n) {
+  mask some = {0};
+  for (int i = 0; i < n; i += LANES) some |= (mask)load(labels + i);
+  return any(some);
+}
+
+/* Some numbers, or LANES with a filling behind. */
+FUNCTION real load_first(const number *from, int64_t n, number filling) {
+  if (n >= LANES) return load(from);
+  real x = all(filling);
+  for (int i = 0; i < n; ++i) x[i] = from[i];
+  return x;
+}
+
+FUNCTION void store_first(number *to, real x, int64_t n) {
+  if (n >= LANES) store(to, x);
+  else
+    for (int i = 0; i < n; ++i) to[i] = x[i];
+}
+
+/* Rows that are handled at once. LINE: they follow each other in memory, and each has its classes in a line.
+ * APART: neighbours, whose classes are `inner` apart. GATHERED: the same, copied to that end; LANES rows at most. */
+typedef enum { LINE, APART, GATHERED } Layout;
+
+typedef struct {
+  Layout layout;
+  int rows;
+  int64_t row;                              /* the first one */
+  int64_t at;                               /* its first score, in the arrays */
+  const number *scores, *labels;            /* of the first class */
+  number *out;                              /* null in forward */
+  int64_t score_step, label_step;           /* from a class to the next; `out` as scores */
 } Tile;
 
-FUNCTION Tile tile_at(const Problem *p, int64_t outer, int64_t at, int lanes, const real *scores, const real *labels, Result *result) {
-  int64_t first = outer * p->classes * p->inner + at;
-  const real *given = labels + outer * p->slots * p->inner + at;
-  Tile tile = {scores + first, given, given, first, outer * p->inner + at, p->inner, lanes};
-  if (p->index) {
-    read_indices(p, given, p->inner, lanes, p->scratch, result);
-    tile.labels = p->scratch;
-    tile.label_step = lanes;
-  }
-  return tile;
+/* Where a row is; a division takes as long as some scores do. */
+FUNCTION int64_t outer_of(const Problem *p, int64_t row) { return p->inner == 1 ? row : row / p->inner; }
+FUNCTION int64_t inner_of(const Problem *p, int64_t row) { return p->inner == 1 ? 0 : row % p->inner; }
+FUNCTION int64_t first_score(const Problem *p, int64_t row) {
+  return outer_of(p, row) * p->classes * p->inner + inner_of(p, row);
 }
 
-FUNCTION void leave(const Problem *p, Tile tile) {
-  if (p->index) forget_indices(p, tile.indices, p->inner, tile.lanes, p->scratch);
+/* How many rows at once: all their classes, or labels made of indices, should stay in a second-level cache. In backward,
+ * what is written for a class should have left the processor's store buffer when the next class is read, whose address may
+ * have the same last 12 bits. */
+FUNCTION int64_t most_rows(const Problem *p, int backward) {
+  if (p->classes <= 256) return backward ? WIDEST : WIDE;
+  return backward && !p->index ? 128 : 16;
+}
+
+/* Rows of independent labels in a line, whose labels are made of indices. */
+FUNCTION int64_t most_lines(const Problem *p) { return p->classes < 4 * BLOCK ? 4 * BLOCK / p->classes : 1; }
+
+FUNCTION int64_t smaller_of(int64_t a, int64_t b) { return a < b ? a : b; }
+FUNCTION int64_t larger_of(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The memory of a tile: labels made of indices, with a class more for what is none; and what is gathered. */
+FUNCTION int64_t index_numbers(const Problem *p, int family) {
+  int64_t lines = family == INDEPENDENT ? most_lines(p) : p->classes > FEW ? 1 : LANES;
+  int64_t rows = p->inner == 1 ? lines : larger_of(LANES, smaller_of(padded(p->inner), most_rows(p, 1)));
+  return p->index ? rows * (p->classes + 1) : 0;
+}
+
+FUNCTION int64_t gathered_numbers(const Problem *p, int family) {
+  int gathers = p->inner == 1 ? p->classes <= FEW : p->inner % LANES != 0;
+  return family != INDEPENDENT && gathers ? LANES * p->classes : 0;
+}
+
+FUNCTION int64_t tile_numbers(const Problem *p, int family) { return index_numbers(p, family) + 3 * gathered_numbers(p, family); }
+
+/* From where the indices of some rows come, of one `outer`, and where their labels go: how often each class is given.
+ * What is no class is counted beyond the last class, without a branch. */
+typedef struct {
+  const number *from;
+  number *to;
+  int64_t class_to, none, rows; /* none: the class beyond the last */
+} Indices;
+
+FUNCTION mask is_class(const Problem *p, real label) {
+  mask known = (label >= 0) & (label < (number)p->classes);
+  return p->ignores ? known & ~(label == (number)p->ignore_label) : known;
+}
+
+/* Indices that follow each other in memory: of one row (row_to 0), or of one slot of neighbouring rows (row_to 1). */
+FUNCTION void count_some(const Problem *p, Indices x, const number *from, int64_t n, int64_t row_to, int forget, mask *wrong) {
+  const number allowed = p->ignores ? (number)p->ignore_label : -1;
+  for (int64_t i = 0; i < n; i += LANES) {
+    real label = load_first(from + i, n - i, -1), class_or_0 = only(is_class(p, label), label);
+    mask known = is_class(p, label), class_ = whole_of(class_or_0);
+    *wrong |= (~known & (label != -1) & (label != allowed)) | (class_or_0 != number_of(class_));
+    class_ = (known & class_) | (~known & (whole)x.none);
+    number *to = x.to + i * row_to;
+    int lanes = (int)smaller_of(n - i, LANES);
+    for (int k = 0; k < lanes; ++k) {
+      number *place = to + class_[k] * x.class_to + k * row_to;
+      *place = forget ? 0 : *place + 1;
+    }
+  }
+}
+
+static void count_indices(const Problem *problem, Indices x, int forget, Result *result) {
+  const Problem p = *problem; /* no store can change it */
+  mask wrong = {0};
+  if (p.inner == 1) count_some(&p, x, x.from, p.slots, 0, forget, &wrong);
+  for (int64_t k = 0; p.inner > 1 && k < p.slots; ++k) count_some(&p, x, x.from + k * p.inner, x.rows, 1, forget, &wrong);
+  result->wrong |= any(wrong);
+}
+
+static void set_labels(const Problem *p, Indices x, int64_t row, number label) {
+  for (int64_t c = 0; c < p->classes; ++c) x.to[c * x.class_to + row] = label;
+}
+
+/* A row of nothing but ignored indices gets the label NEVER for each class: it is ignored whole. */
+static void read_indices(const Problem *p, Indices x, Result *result) {
+  count_indices(p, x, 0, result);
+  for (int64_t i = 0; p->ignores && i < x.rows; ++i) {
+    int positive = 0, ignored = 0;
+    for (int64_t k = 0; k < p->slots; ++k) {
+      number label = x.from[i + k * p->inner];
+      ignored |= label == (number)p->ignore_label;
+      positive |= label >= 0 && label < (number)p->classes && label != (number)p->ignore_label;
+    }
+    if (ignored && !positive) set_labels(p, x, i, NEVER);
+  }
+}
+
+static void forget_indices(const Problem *p, Indices x, Result *result) {
+  for (int64_t i = 0; p->ignores && i < x.rows; ++i)
+    if (x.to[i] == NEVER) set_labels(p, x, i, 0);
+  count_indices(p, x, 1, result);
+}
+
+/* Of all rows of a tile: of a gathered one, they may be in several `outer`. */
+static void with_indices(const Problem *p, const Arrays *a, const Tile *t, void act(const Problem *, Indices, Result *),
+                         Result *result) {
+  Indices x = {0, p->memory, t->layout == LINE ? 1 : padded(t->rows), p->classes, 1};
+  for (int64_t i = 0; i < t->rows; i += x.rows) {
+    int64_t row = t->row + i, inner = inner_of(p, row);
+    x.from = a->labels + outer_of(p, row) * p->slots * p->inner + inner;
+    x.to = p->memory + (t->layout == LINE ? i * p->classes : i);
+    if (t->layout == LINE) x.none = (t->rows - i) * p->classes; /* beyond the last row */
+    if (p->inner > 1) x.rows = smaller_of(t->rows - i, p->inner - inner);
+    act(p, x, result);
+  }
+}
+
+static const number *gather(const Problem *p, const Tile *t, const number *from, number *to) {
+  for (int i = 0; i < LANES; ++i) {
+    const number *row = from + first_score(p, t->row + i);
+    for (int64_t c = 0; c < p->classes; ++c) to[c * LANES + i] = i < t->rows ? row[c * p->inner] : 0;
+  }
+  return to;
+}
+
+static void scatter(const Problem *p, const Tile *t, const number *from, number *to) {
+  for (int i = 0; i < t->rows; ++i) {
+    number *row = to + first_score(p, t->row + i);
+    for (int64_t c = 0; c < p->classes; ++c) row[c * p->inner] = from[c * LANES + i];
+  }
+}
+
+FUNCTION Layout layout_of(const Problem *p, int family, int64_t left) {
+  if (p->inner == 1 && (family == INDEPENDENT || p->classes > FEW)) return LINE;
+  return family == INDEPENDENT || left >= LANES ? APART : GATHERED;
+}
+
+FUNCTION int64_t rows_of(const Problem *p, int family, Layout layout, int64_t left, int backward) {
+  if (layout == LINE) return family == INDEPENDENT ? smaller_of(left, most_lines(p)) : 1;
+  if (layout == GATHERED) return smaller_of(left, LANES);
+  return smaller_of(family == INDEPENDENT ? left : left / LANES * LANES, most_rows(p, backward));
+}
+
+/* The tile after this one, to begin with {0}; 0 after the last. */
+static int next_tile(const Problem *p, int family, const Arrays *a, Tile *t, Result *result) {
+  int64_t row = t->row + t->rows, left = p->outer * p->inner - row;
+  if (left <= 0) return 0;
+  int64_t left_inside = p->inner - inner_of(p, row);
+  t->layout = layout_of(p, family, left_inside);
+  if (p->inner >= LANES || (family == INDEPENDENT && p->inner > 1)) left = left_inside;
+  t->row = row;
+  t->rows = (int)rows_of(p, family, t->layout, left, a->out != 0);
+  t->at = first_score(p, row);
+  t->scores = a->scores + t->at;
+  t->labels = a->labels + t->at;
+  t->out = a->out ? a->out + t->at : 0;
+  t->score_step = t->label_step = p->inner;
+  number *gathered = p->memory + index_numbers(p, family);
+  if (t->layout == GATHERED) {
+    t->scores = gather(p, t, a->scores, gathered);
+    t->labels = p->index ? 0 : gather(p, t, a->labels, gathered + gathered_numbers(p, family));
+    t->out = a->out ? gathered + 2 * gathered_numbers(p, family) : 0;
+    t->score_step = t->label_step = LANES;
+  }
+  if (p->index) {
+    with_indices(p, a, t, read_indices, result);
+    t->labels = p->memory;
+    t->label_step = t->layout == LINE ? p->inner : padded(t->rows);
+  }
+  return 1;
+}
+
+static void leave_tile(const Problem *p, const Arrays *a, const Tile *t, Result *result) {
+  if (p->index) with_indices(p, a, t, forget_indices, result);
+  if (t->layout == GATHERED && t->out) scatter(p, t, t->out, a->out);
 }
 
 /* Asks the memory for numbers that are wanted soon; what lies past the end of an array does no harm. */
-#ifdef __GNUC__
-#define PREFETCH(from, n, write) \
-  for (int next = 0; next < (n); next += 64 / (int)sizeof(real)) __builtin_prefetch((from) + next, write, 2)
-#else
-#define PREFETCH(from, n, write)
+FUNCTION void prefetch(const number *from, int64_t n) {
+  for (int64_t next = 0; next < n; next += 64 / (int64_t)sizeof(number)) __builtin_prefetch(from + next, 0, 2);
+}
+
+FUNCTION void prefetch_to_write(const number *to, int64_t n) {
+  for (int64_t next = 0; next < n; next += 64 / (int64_t)sizeof(number)) __builtin_prefetch(to + next, 1, 2);
+}
+
 #endif

@@ -106,15 +106,11 @@ class AsymmetricLoss(SigmoidLoss):
         if self.unannotated and self.ignore_label is None:
             self.refuse("unannotated {} has no ignore_label; give the label that marks them", list(self.unannotated))
 
-    def check_scores(self):
-        """The margin makes the loss of an infinite score finite; a net that has one has diverged all the same."""
-        scores, labels, _ = self.inputs
-        if (np.isposinf(scores).reshape(self.shape) & ~self.dense(labels)[1]).any():
-            self.blame(np.inf)
-
     def kernel_options(self):
         gamma, weight = self.unannotated or (0, 0)
-        options = {"gamma_pos": self.gamma_pos, "gamma_neg": self.gamma_neg, "alpha_pos": 1.0, "alpha_neg": 1.0}
+        options = {"gamma_pos": self.gamma_pos, "gamma_neg": self.gamma_neg, "alpha_pos": 1}
         options.update(slope_of_focus=self.slope_of_focus(), gamma_unannotated=gamma, weight_unannotated=weight)
-        name = ("asymmetric" if self.clip else "focal") + "_unannotated" * bool(self.unannotated)
-        return name, dict(options, clip=self.clip)
+        return ("asymmetric", dict(options, clip=self.clip)) if self.clip else ("focal", dict(options, alpha_neg=1))
+
+    def kernel_fields(self):
+        return dict(super().kernel_fields(), unannotated=self.unannotated is not None)

@@ -23,6 +23,11 @@ from .options import LIMIT
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+NO_FIELDS = {
+    "count": 0, "sum": 0, "unannotated": 0, "of_classes": 0, "label_smoothing": 0, "row_share": 1, "class_share": 1,
+    "class_weight": None, "pos_weight": None,
+}  # fmt: skip
+
 SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _mean_of_count = None
 
@@ -134,7 +139,7 @@ class Loss:
         self.ignored_value = rounded(self.ignore_label, self.dtype)
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
-        self.compiled = self.compile(weights is not None)
+        self.compiled = self.compile()
         self.shapes = (scores, labels, weights)
 
     def canonical(self, shape):
@@ -194,7 +199,7 @@ class Loss:
         self.normalizer = self.divisor(valid)
         loss = total / self.normalizer
         if not abs(loss) <= self.largest:  # a NaN is not
-            self.blame(loss)
+            self.blame()
         if probabilities is not None:
             with np.errstate(all="ignore"):
                 self.probabilities(scores.reshape(self.shape), probabilities.reshape(self.shape))
@@ -261,38 +266,30 @@ class Loss:
 
     # The kernel
 
-    def compile(self, weighted):
+    def compile(self):
         """The kernel for the present shapes and type; None if this class has none, or nothing is compiled."""
-        name, options = self.kernel_options() if "kernel" in vars(type(self)) else (None, None)
-        if name is None or kernels.level() == "numpy":
+        if "kernel" not in vars(type(self)) or kernels.level() == "numpy":
             return None
-        index = self.label_format == "INDEX"
-        lanes, wide = kernels.rows_at_once(self.classes, index)
+        name, options = self.kernel_options()
         fields = dict(zip(("outer", "classes", "inner", "slots"), (*self.shape, self.slots)))
-        fields.update(
-            lanes=lanes,
-            wide=wide,
-            index=index,
-            label_limit=self.label_limit * ROUNDING,
-        )
+        fields.update(index=self.label_format == "INDEX", label_limit=self.label_limit * ROUNDING)
         fields.update(ignores=self.ignored_value is not None, ignore_label=self.ignored_value or 0)
-        fields.update(self.kernel_fields(weighted))
-        strided = 1 < self.inner < kernels.LANES
-        scratch = (min(wide, self.inner) * (self.classes + 1) + 3 * strided * self.classes) if index or strided else 0
-        sizes = {size: fields.pop(size) for size in ("numbers", "sums") if size in fields}
-        return kernels.Kernel(name, self.dtype, options, fields, scratch=scratch, **sizes)
+        fields.update(zip(("lowest", "highest"), self.score_limits()))
+        fields.update(dict(NO_FIELDS, **self.kernel_fields()))
+        return kernels.Kernel(name, self.dtype, options, fields)
 
     def kernel_options(self):
         """(the kernel's name, its options)"""
         return self.kernel, {}
 
-    def kernel_fields(self, weighted):
-        """What a family of losses has to say in `kernels.Problem`, and the sizes that `kernels.Kernel` wants."""
-        raise NotImplementedError
+    def kernel_fields(self):
+        """What a family, or a loss, has to say in the kernel's Problem: what is not as in NO_FIELDS."""
+        weights = {name: self.of_class(name) for name in ("class_weight", "pos_weight")}
+        return {name: None if w is None else w.ravel().astype(self.dtype) for name, w in weights.items()}
 
-    def kernel_weights(self, default=None):
-        weights = {name: self.of_class(name, default) for name in ("class_weight", "pos_weight")}
-        return {name: None if w is None else w.astype(self.dtype) for name, w in weights.items()}
+    def score_limits(self):
+        """The scores that are not refused; a NaN is, and one that would make no finite loss is noticed by that."""
+        return -np.inf, self.largest
 
     # The normalizer; its units are rows, here, and single scores in the sigmoid family
 
@@ -319,7 +316,12 @@ class Loss:
             self.check_scores()
 
     def check_scores(self):
-        """Refuse scores that are not in the loss's domain; those that make it infinite are noticed by that."""
+        """Refuse scores of infinity and NaN; those of -infinity that make the loss infinite are noticed by that."""
+        scores, labels, _ = self.inputs
+        wrong = ~(scores <= self.largest).reshape(self.shape)
+        wrong &= ~self.dense(labels)[1]
+        if wrong.any():
+            self.blame()
 
     def check_labels(self):
         """Refuse the first label that is none."""
@@ -352,22 +354,19 @@ class Loss:
             where += f", class {rest // self.inner}"
         return f"{text} ({where})"
 
-    def blame(self, loss):
-        """Say what made the loss infinite, in its type, or NaN."""
-        loss = loss if np.isnan(loss) else np.inf
+    def blame(self):
+        """Say what made the loss, in its type, infinite or NaN."""
         self.check_labels()  # a NaN may be a label's
         scores = self.inputs[0]
         wrong = ~np.isfinite(scores)
         if wrong.any():
             self.refuse(
-                "the loss is {}: {}; lower base_lr, clip the gradients or look at the layers below",
-                loss,
+                "the loss is not finite: {}; lower base_lr, clip the gradients or look at the layers below",
                 self.place("scores", wrong, scores),
             )
         largest = np.abs(scores) == np.abs(scores).max()
         self.refuse(
-            "the loss is {} in {}: {}, and labels and weights are finite; scale them down",
-            loss,
+            "the loss is not finite in {}: {}, and labels and weights are finite; scale them down",
             self.dtype,
             self.place("scores", largest, scores),
         )

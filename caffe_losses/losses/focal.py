@@ -62,5 +62,5 @@ class SigmoidFocalLoss(SigmoidLoss):
         alpha_neg, alpha_pos = self.alphas()
         return "focal", {
             "gamma_pos": self.gamma, "gamma_neg": self.gamma, "alpha_pos": alpha_pos, "alpha_neg": alpha_neg,
-            "slope_of_focus": 1,
+            "slope_of_focus": 1, "gamma_unannotated": 0, "weight_unannotated": 0,
         }  # fmt: skip

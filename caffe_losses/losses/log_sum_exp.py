@@ -4,7 +4,6 @@ from typing import Tuple
 
 import numpy as np
 
-from .. import kernels
 from ..labels import ROUNDING
 from ..options import Option
 from .base import Loss
@@ -58,9 +57,8 @@ class LogSumExpLoss(Loss):
     def kernel_options(self):
         return self.kernel, {"temperature_neg": self.temperature_neg, "temperature_pos": self.temperature_pos}
 
-    def kernel_fields(self, weighted):
-        groups = padded(self.rows) + padded(self.classes) * self.of_classes
-        return {"row_share": 1, "class_share": 1, "numbers": 4 * groups, "sums": 2 * groups}
+    def kernel_fields(self):
+        return {"of_classes": self.of_classes}
 
 
 def log_sum_exp(values, mask, axes):
@@ -76,8 +74,3 @@ def log_sum_exp(values, mask, axes):
 def log_one_plus_exp(x):
     """(log(1 + e^x), its derivative)"""
     return np.logaddexp(0, x), sigmoid(x)
-
-
-def padded(count):
-    """The kernels' padded_size: a line of the padding's length may begin at the last place."""
-    return (count + 2 * kernels.LANES - 2) // kernels.LANES * kernels.LANES

@@ -21,6 +21,9 @@ class OfProbabilities:
     scores_are = "probabilities"
     ignored_score = 0.5
 
+    def score_limits(self):
+        return -SLACK, 1 + SLACK
+
     def check_scores(self):
         probabilities, labels, _ = self.inputs
         wrong = ~((probabilities >= -SLACK) & (probabilities <= 1 + SLACK)).reshape(self.shape)

@@ -55,11 +55,8 @@ class BinaryLoss(Loss):
         loss, slope = ((1 - t) * no + np.where(t, q * yes, 0) for no, yes in both)
         return np.where(ignored, 0, class_weight.reshape(-1, 1) * loss), class_weight.reshape(-1, 1) * slope
 
-    def kernel_fields(self, weighted):
-        weights = self.kernel_weights()
-        general = self.label_smoothing > 0 or self.ignored_value is not None or (weighted and self.inner > 1)
-        general = general or any(w is not None for w in weights.values())
-        return dict(weights, general=general, label_smoothing=self.label_smoothing, numbers=0)
+    def kernel_fields(self):
+        return dict(super().kernel_fields(), label_smoothing=self.label_smoothing)
 
     def canonical(self, shape):
         return super().canonical(shape + (1,) if len(shape) == 1 else shape)

@@ -57,12 +57,9 @@ class DistributionLoss(Loss):
         weights = super().of_class(name, default)
         return weights.reshape(-1, 1) if isinstance(weights, np.ndarray) else weights
 
-    def kernel_fields(self, weighted):
-        general = self.label_smoothing > 0 or self.class_weight is not None or self.ignored_value is not None
-        fields = self.kernel_weights(np.ones(self.classes) if general else None)
-        count, total = self.label_scale == "COUNT", self.label_scale == "SUM"
-        return dict(fields, count=count, sum=total, general=general, label_smoothing=self.label_smoothing,
-                    numbers=(4 if general else 3) * self.rows)  # fmt: skip
+    def kernel_fields(self):
+        scale = {"count": self.label_scale == "COUNT", "sum": self.label_scale == "SUM"}
+        return dict(super().kernel_fields(), label_smoothing=self.label_smoothing, **scale)
 
 
 class MultiLabelSoftmaxLoss(DistributionLoss):

@@ -1,0 +1,154 @@
+/* Numbers side by side. `number` is float, or double with -DDOUBLE; `real` is LANES of them, in one register.
+ *
+ * GNU vector types: operators work lane by lane, and a plain number stands for LANES of it. So gcc and clang make vector
+ * code of any formula, for any processor, whatever their optimiser thinks of loops.
+ */
+#ifndef CAFFE_LOSSES_LANES_H
+#define CAFFE_LOSSES_LANES_H
+
+#include <float.h>
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifndef __GNUC__
+#error "vector types are wanted: compile with gcc or clang"
+#endif
+#if FLT_EVAL_METHOD != 0
+#error "float has to be computed in float: on i386, compile with -msse2 -mfpmath=sse"
+#endif
+
+#define FUNCTION static inline __attribute__((always_inline))
+
+/* NATIVE(max): Intel's name of what one instruction does, where GNU C has no operator */
+#ifdef __SSE2__
+#include <immintrin.h>
+#endif
+#define INTEL_NAME(prefix, name, suffix) prefix##name##suffix
+#if defined(__AVX512F__)
+#define REGISTER 64
+#define NATIVE_OF(name, suffix) INTEL_NAME(_mm512_, name, suffix)
+#elif defined(__AVX__)
+#define REGISTER 32
+#define NATIVE_OF(name, suffix) INTEL_NAME(_mm256_, name, suffix)
+#else
+#define REGISTER 16
+#define NATIVE_OF(name, suffix) INTEL_NAME(_mm_, name, suffix)
+#endif
+
+#ifdef DOUBLE
+#define NATIVE(name) NATIVE_OF(name, _pd)
+typedef double number;
+typedef int64_t whole;
+typedef uint64_t unsigned_whole;
+#define LARGEST_NUMBER DBL_MAX
+#else
+#define NATIVE(name) NATIVE_OF(name, _ps)
+typedef float number;
+typedef int32_t whole;
+typedef uint32_t unsigned_whole;
+#define LARGEST_NUMBER FLT_MAX
+#endif
+
+typedef number real __attribute__((vector_size(REGISTER)));
+typedef whole mask __attribute__((vector_size(REGISTER))); /* of a comparison: -1 where it holds, else 0 */
+typedef unsigned_whole bits __attribute__((vector_size(REGISTER)));
+
+#define LANES ((int)(REGISTER / sizeof(number)))
+
+FUNCTION real load(const number *from) {
+  real x;
+  memcpy(&x, from, sizeof x);
+  return x;
+}
+
+FUNCTION void store(number *to, real x) { memcpy(to, &x, sizeof x); }
+
+FUNCTION real all(number x) { return x - (real){0}; }
+
+FUNCTION real choose(mask where, real yes, real no) { return (real)((where & (mask)yes) | (~where & (mask)no)); }
+
+FUNCTION real only(mask where, real x) { return (real)(where & (mask)x); } /* 0 elsewhere */
+
+/* b, where one is NaN */
+#ifdef __SSE2__
+FUNCTION real larger(real a, real b) { return NATIVE(max)(a, b); }
+FUNCTION real smaller(real a, real b) { return NATIVE(min)(a, b); }
+#else
+FUNCTION real larger(real a, real b) { return choose(a > b, a, b); }
+FUNCTION real smaller(real a, real b) { return choose(a < b, a, b); }
+#endif
+
+FUNCTION real magnitude(real x) { return (real)((bits)x & ((unsigned_whole)-1 >> 1)); }
+
+/* The lanes before the n-th. */
+FUNCTION mask first(int64_t n) {
+  static const whole numbers[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  mask lane;
+  memcpy(&lane, numbers, sizeof lane);
+  return lane < (whole)(n < LANES ? n : LANES);
+}
+
+FUNCTION int any(mask m) {
+  whole some = 0;
+  for (int i = 0; i < LANES; ++i) some |= m[i];
+  return some != 0;
+}
+
+FUNCTION number largest_lane(real x) {
+  number largest = x[0];
+  for (int i = 1; i < LANES; ++i) largest = x[i] > largest ? x[i] : largest;
+  return largest;
+}
+
+/* Between numbers and whole numbers; gcc before 9 has no word for it. */
+#if defined(__clang__) || __GNUC__ >= 9
+FUNCTION mask whole_of(real x) { return __builtin_convertvector(x, mask); }
+FUNCTION real number_of(mask x) { return __builtin_convertvector(x, real); }
+#else
+FUNCTION mask whole_of(real x) {
+  mask w;
+  for (int i = 0; i < LANES; ++i) w[i] = (whole)x[i];
+  return w;
+}
+
+FUNCTION real number_of(mask w) {
+  real x;
+  for (int i = 0; i < LANES; ++i) x[i] = (number)w[i];
+  return x;
+}
+#endif
+
+/* LANES sums, each in two parts: `rest` has what the roundings of `sum` took away (Knuth's two-sum). */
+typedef struct {
+  real sum, rest;
+} Sum;
+
+FUNCTION Sum plus(Sum s, real x) {
+  real sum = s.sum + x, added = sum - s.sum;
+  Sum next = {sum, s.rest + ((s.sum - (sum - added)) + (x - added))};
+  return next;
+}
+
+FUNCTION real rounded(Sum s) { return s.sum + s.rest; }
+
+FUNCTION double sum_of_lanes(real x) {
+  enum { CHAINS = LANES < 4 ? LANES : 4 }; /* which do not wait for each other */
+  double part[4] = {0, 0, 0, 0};
+  for (int i = 0; i < LANES; i += CHAINS)
+    for (int k = 0; k < CHAINS; ++k) part[k] += (double)x[i + k];
+  return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+FUNCTION double total(Sum s) {
+  double sum = sum_of_lanes(s.sum);
+  return sum - sum == 0 ? sum + sum_of_lanes(s.rest) : sum; /* what is infinite has no rest */
+}
+
+/* The same sum in each lane. */
+FUNCTION Sum all_of(double sum) {
+  Sum s = {all((number)sum), all((number)(sum - (double)(number)sum))};
+  return s;
+}
+
+#endif
