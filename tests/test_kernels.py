@@ -1,17 +1,15 @@
 """What the kernels promise beyond the contracts of all losses: any size, the same bits anywhere, threads."""
 
 import os
-import re
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caffe_losses import losses
-from caffe_losses.kernels import binding, build
+from caffe_losses.kernels import binding
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)

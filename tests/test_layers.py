@@ -268,9 +268,9 @@ FORWARD_REFUSALS = [
     (SIGMOID, {"labels": np.full((N, 2), 7), "param": INDEX}, "labels[0, 0] is 7.0 (row 0); give each class of"),
     (SOFTMAX, {"weights": changed(np.ones(N), 5, -2)}, "weights[5] is -2.0 (row 5); give numbers in [0, 1e+06]"),
     (SOFTMAX, {"weights": changed(np.ones(N), 5, np.nan)}, "weights[5] is nan (row 5); give numbers in [0, 1e+06]"),
-    (SOFTMAX, {"scores": changed(SCORES, AT, np.nan)}, "the loss is not finite: scores[3, 17] is nan (row 3, class 17)"),
-    (SIGMOID, {"scores": changed(SCORES, AT, -np.inf)}, "the loss is not finite: scores[3, 17] is -inf (row 3, class 17)"),
-    (SIGMOID, {"scores": SCORES + 3e38}, "the loss is not finite in float32: scores[0, 0] is 3e+38 (row 0, class 0)"),
+    (SOFTMAX, {"scores": changed(SCORES, AT, np.nan)}, "is not finite: scores[3, 17] is nan (row 3, class 17)"),
+    (SIGMOID, {"scores": changed(SCORES, AT, -np.inf)}, "is not finite: scores[3, 17] is -inf (row 3, class 17)"),
+    (SIGMOID, {"scores": SCORES + 3e38}, "is not finite in float32: scores[0, 0] is 3e+38 (row 0, class 0)"),
 ]  # fmt: skip
 
 

@@ -27,7 +27,7 @@ SOURCES = (
 LIBRARY = os.path.join(HERE, "library.so")
 
 # -fassociative-math and -ffast-math would take away the rounding of the exponential, and NaN checks.
-FLAGS = "-O2 -std=gnu11 -fPIC -DNDEBUG -Wno-psabi -fno-math-errno -fno-trapping-math -ffp-contract=fast"
+FLAGS = "-O2 -funroll-loops -std=gnu11 -fPIC -DNDEBUG -Wno-psabi -fno-math-errno -fno-trapping-math -ffp-contract=fast"
 TYPES = {"float": "", "double": "-DDOUBLE"}
 # x86-64-v4 and v3, spelt out for compilers that do not know these names; base runs everywhere.
 LEVELS = {

@@ -136,19 +136,28 @@ static real largest_of(const Line *line, real largest) {
   return largest;
 }
 
+/* Without options, few of them are: the others are not copied. */
+FUNCTION Sums sums_in_use(int general, const Sums *sums) {
+  if (general) return *sums;
+  Sums plain = {.z = sums->z, .y = sums->y, .weighted_yx = sums->weighted_yx, .positive = sums->positive};
+  return plain;
+}
+
 FUNCTION void add_line(int loss, int general, const Problem *problem, const Line *line, real largest, Sums *sums, mask *wrong) {
   const Problem p = *problem; /* no store can change it */
-  const int labelled = any_positive(line->labels, line->n), weighted = general && p.class_weight;
+  const number *scores = line->scores, *labels = line->labels, *weights = line->weights;
+  const int n = line->n, labelled = any_positive(labels, n), weighted = general && p.class_weight;
   const mask there = first(line->end);
   mask wrong_here = {0};
-  Sums so_far = *sums;
-  for (int i = 0; i < line->n; i += LANES) {
-    real s = load(line->scores + i), y = load(line->labels + i), weight = weighted ? load(line->weights + i) : all(1);
+  Sums so_far = sums_in_use(general, sums);
+  for (int i = 0; i < n; i += LANES) {
+    real s = load(scores + i), y = load(labels + i), weight = weighted ? load(weights + i) : all(1);
     mask kept = general && p.ignores ? there & ~is_ignored(&p, y) : there;
     add(loss, general, labelled, &p, s, y, weight, kept, largest, &so_far);
     if (labelled || !has_z_of(loss)) wrong_here |= is_wrong(loss, &p, s, y, kept);
   }
-  *sums = so_far;
+  if (general) *sums = so_far;
+  sums->z = so_far.z, sums->y = so_far.y, sums->weighted_yx = so_far.weighted_yx, sums->positive = so_far.positive;
   *wrong |= wrong_here;
 }
 
@@ -165,10 +174,12 @@ FUNCTION real slope_at(int loss, int general, const Problem *p, real s, real y, 
 
 FUNCTION void slopes_of_line(int loss, int general, const Problem *problem, const Line *line, Kept k) {
   const Problem p = *problem;
-  const int weighted = general && p.class_weight;
-  for (int i = 0; i < line->n; i += LANES) {
-    real weight = weighted ? load(line->weights + i) : all(1);
-    store(line->out + i, slope_at(loss, general, &p, load(line->scores + i), load(line->labels + i), weight, k));
+  const number *scores = line->scores, *labels = line->labels, *weights = line->weights;
+  number *out = line->out;
+  const int n = line->n, weighted = general && p.class_weight;
+  for (int i = 0; i < n; i += LANES) {
+    real weight = weighted ? load(weights + i) : all(1);
+    store(out + i, slope_at(loss, general, &p, load(scores + i), load(labels + i), weight, k));
   }
 }
 
@@ -204,7 +215,7 @@ FUNCTION void add_rows(int loss, int general, const Problem *problem, const Tile
   *wrong |= wrong_here;
 }
 
-FUNCTION Kept kept_at(const Problem *p, const number *numbers, number scale) {
+FUNCTION Kept kept_of(const Problem *p, const number *numbers, number scale) {
   const int64_t step = number_step(p);
   Kept k = {load(numbers + LARGEST * step), load(numbers + RATIO * step), load(numbers + UNIFORM * step),
             scale * load(numbers + SHARE * step)};
@@ -222,7 +233,7 @@ FUNCTION void slopes_of_rows(int loss, int general, const Problem *problem, cons
     prefetch(labels + groups * LANES, groups * LANES);
     prefetch_to_write(out + groups * LANES, groups * LANES);
     for (int g = 0; g < groups; ++g) {
-      Kept k = kept_at(&p, numbers + g * LANES, scale);
+      Kept k = kept_of(&p, numbers + g * LANES, scale);
       real slope = slope_at(loss, general, &p, load(scores + g * LANES), load(labels + g * LANES), weight, k);
       store(out + g * LANES, only(k.share != 0, slope));
     }
@@ -270,21 +281,45 @@ static Sums no_sums(const Problem *p, int has_z) {
   return none;
 }
 
-/* The sums of a line, in each lane. */
-static void join(const Problem *p, int general, int has_z, Sums *sums) {
-  Sum positive = {sums->positive, all(0)}, kept = {sums->kept, all(0)};
-  if (has_z) sums->z = all_of(total(sums->z));
-  sums->y = all_of(total(sums->y));
-  sums->weighted_yx = all_of(total(sums->weighted_yx));
-  sums->positive = all((number)total(positive));
-  if (!general) return;
-  if (p->ignores) sums->kept = all((number)total(kept));
-  sums->weighted_y = all_of(total(sums->weighted_y));
-  sums->weight = all_of(total(sums->weight));
-  sums->weighted_x = all_of(total(sums->weighted_x));
+/* Rows whose classes were in a line, one a lane: LANES of them are finished at once. */
+typedef struct {
+  Sums sums;
+  real largest, weight;
+  int rows;
+  int64_t row; /* the first of them */
+} Lines;
+
+FUNCTION void set_lane(Sum *to, int lane, Sum from) {
+  double sum = total(from);
+  to->sum[lane] = (number)sum;
+  to->rest[lane] = (number)(sum - (double)(number)sum);
 }
 
-static double forward_line(const Loops *loops, int general, const Problem *p, const Arrays *a, const Tile *t, Result *result) {
+static void join(const Problem *p, int general, int has_z, const Sums *sums, Lines *lines) {
+  Sums *to = &lines->sums;
+  const int lane = lines->rows++;
+  if (has_z) set_lane(&to->z, lane, sums->z);
+  set_lane(&to->y, lane, sums->y);
+  set_lane(&to->weighted_yx, lane, sums->weighted_yx);
+  to->positive[lane] = (number)sum_of_lanes(sums->positive);
+  if (!general) return;
+  if (p->ignores) to->kept[lane] = (number)sum_of_lanes(sums->kept);
+  set_lane(&to->weighted_y, lane, sums->weighted_y);
+  set_lane(&to->weight, lane, sums->weight);
+  set_lane(&to->weighted_x, lane, sums->weighted_x);
+}
+
+static void finish_lines(const Problem *p, int general, int has_z, const Arrays *a, Lines *lines, Result *result) {
+  if (!lines->rows) return;
+  real losses = finish(general, p, &lines->sums, lines->largest, lines->weight, first(lines->rows), lines->row, result);
+  if (a->losses) store_first(a->losses + lines->row, losses, lines->rows);
+  result->loss += sum_of_lanes(losses);
+  lines->row += lines->rows;
+  lines->rows = 0;
+  lines->sums = no_sums(p, has_z);
+}
+
+static void forward_line(const Loops *loops, int general, const Problem *p, const Arrays *a, const Tile *t, Lines *lines, Result *result) {
   real largest = all(-(number)INFINITY);
   mask wrong = {0};
   Sums sums = no_sums(p, loops->has_z);
@@ -300,11 +335,11 @@ static double forward_line(const Loops *loops, int general, const Problem *p, co
     prefetch(line.labels + BLOCK, line.n);
     loops->add_line(p, &line, largest, &sums, &wrong);
   }
-  join(p, general, loops->has_z, &sums);
   result->wrong |= any(wrong);
-  real weight = all(a->weights ? a->weights[t->row] : 1), losses = finish(general, p, &sums, largest, weight, first(1), t->row, result);
-  if (a->losses) a->losses[t->row] = losses[0];
-  return (double)losses[0];
+  lines->largest[lines->rows] = largest[0];
+  lines->weight[lines->rows] = a->weights ? a->weights[t->row] : 1;
+  join(p, general, loops->has_z, &sums, lines);
+  if (lines->rows == LANES) finish_lines(p, general, loops->has_z, a, lines, result);
 }
 
 static void backward_line(const Loops *loops, const Problem *p, const Arrays *a, const Tile *t) {
@@ -350,14 +385,16 @@ static double forward_rows(const Loops *loops, int general, const Problem *p, co
 static void distribution(const Problem *p, const Arrays *a, Result *result) {
   const int general = p->label_smoothing != 0 || p->class_weight || p->ignores;
   const Loops *loops = &loops_of[p->loss][general];
+  Lines lines = {.sums = no_sums(p, loops->has_z)};
   Tile t = {0};
   while (next_tile(p, DISTRIBUTION, a, &t, result)) {
     if (t.layout == LINE && a->out) backward_line(loops, p, a, &t);
-    else if (t.layout == LINE) result->loss += forward_line(loops, general, p, a, &t, result);
+    else if (t.layout == LINE) forward_line(loops, general, p, a, &t, &lines, result);
     else if (a->out) loops->slopes_of_rows(p, &t, (t.rows + LANES - 1) / LANES, a->scale);
     else result->loss += forward_rows(loops, general, p, a, &t, result);
     leave_tile(p, a, &t, result);
   }
+  finish_lines(p, general, loops->has_z, a, &lines, result);
 }
 
 #endif

@@ -96,9 +96,11 @@ FUNCTION int any(mask m) {
 }
 
 FUNCTION number largest_lane(real x) {
-  number largest = x[0];
-  for (int i = 1; i < LANES; ++i) largest = x[i] > largest ? x[i] : largest;
-  return largest;
+  number largest[LANES];
+  memcpy(largest, &x, sizeof x);
+  for (int half = LANES / 2; half; half /= 2)
+    for (int i = 0; i < half; ++i) largest[i] = largest[i] > largest[i + half] ? largest[i] : largest[i + half];
+  return largest[0];
 }
 
 /* Between numbers and whole numbers; gcc before 9 has no word for it. */

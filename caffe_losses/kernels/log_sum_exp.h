@@ -49,7 +49,7 @@ FUNCTION Groups groups_after(Groups g, int64_t by) {
 typedef struct {
   const number *scores, *labels;
   number *out;
-  int n, end; /* n: a multiple of LANES; from `end` on there is padding */
+  int n, end; /* n: a multiple of LANES, and `end` too; or LANES, and from `end` on there is padding */
   Groups each, one;
   number scale_each, scale_one;
 } Run;
@@ -64,26 +64,34 @@ FUNCTION void raise_maximum(number *maximum, number *sum, number *rest, number t
   *maximum = to;
 }
 
-FUNCTION void maxima(const Problem *problem, const Run *run, int with_each, int with_one, Result *result) {
-  const Problem here = *problem, *p = &here; /* no store can change it */
+/* Whether some of the scores from i on, as far as they are computed alike, have a label that is not 0. */
+FUNCTION int labelled_from(const Run *run, int i) { return any_positive(run->labels + i, (int)smaller_of(run->n - i, BLOCK)); }
+
+FUNCTION mask kept_at(const Problem *p, const Run *run, real y) {
+  return p->ignores ? first(run->end) & ~is_ignored(p, y) : first(run->end);
+}
+
+FUNCTION void maxima(const Problem *problem, const Run *of, int with_each, int with_one, Result *result) {
+  const Problem here = *problem, *p = &here; /* no store can change these */
+  const Run a_run = *of, *run = &a_run;
   const number limit = (number)p->label_limit;
   const real empty = all(EMPTY), lowest = all(LOWEST);
   real one_neg = empty, one_pos = empty;
   mask wrong = {0};
+  int labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
+    if (i % BLOCK == 0) labelled = labelled_from(run, i);
     real s = load(run->scores + i), y = load(run->labels + i);
-    mask kept = first(run->end - i), positive = y != 0;
-    if (p->ignores) kept &= ~is_ignored(p, y);
-    real neg = choose(kept & ~positive, larger(s, lowest), empty), pos = choose(kept & positive, larger(-s, lowest), empty);
-    wrong |= kept & ~(in_domain(p, s) & (~positive | ((y >= 2 - limit) & (y <= limit))));
-    if (with_one) {
-      one_neg = larger(neg, one_neg);
-      one_pos = larger(pos, one_pos);
-    }
-    if (with_each) {
-      store(run->each.max_neg + i, larger(neg, load(run->each.max_neg + i)));
-      store(run->each.max_pos + i, larger(pos, load(run->each.max_pos + i)));
-    }
+    mask kept = kept_at(p, run, y), positive = y != 0;
+    real neg = choose(labelled ? kept & ~positive : kept, larger(s, lowest), empty);
+    if (with_one) one_neg = larger(neg, one_neg);
+    if (with_each) store(run->each.max_neg + i, larger(neg, load(run->each.max_neg + i)));
+    if (!labelled) continue;
+    real pos = choose(kept & positive, larger(-s, lowest), empty);
+    if (with_one) one_pos = larger(pos, one_pos);
+    if (with_each) store(run->each.max_pos + i, larger(pos, load(run->each.max_pos + i)));
+    /* Infinity would make no loss at a label of 1; elsewhere it makes a NaN. */
+    wrong |= kept & positive & ~((y >= 2 - limit) & (y <= limit) & in_domain(p, s));
   }
   result->wrong |= any(wrong);
   if (!with_one) return;
@@ -92,10 +100,21 @@ FUNCTION void maxima(const Problem *problem, const Run *run, int with_each, int 
   raise_maximum(one->max_pos, one->sum_pos, one->rest_pos, largest_lane(one_pos), p->options.temperature_pos);
 }
 
+/* The maxima of the groups of some scores. */
+typedef struct {
+  real neg, pos;
+} Maxima;
+
 /* e^((s - max) / T) of a score in its group's sum */
-FUNCTION real share_of(const Problem *p, real s, mask positive, real max_neg, real max_pos) {
-  const number by_neg = (number)(1 / p->options.temperature_neg), by_pos = (number)(1 / p->options.temperature_pos);
-  return exponential(choose(positive, (-s - max_pos) * by_pos, (s - max_neg) * by_neg));
+FUNCTION real share_of(const Problem *p, int labelled, real s, mask positive, Maxima max) {
+  real x = (s - max.neg) * (number)(1 / p->options.temperature_neg);
+  if (labelled) x = choose(positive, (-s - max.pos) * (number)(1 / p->options.temperature_pos), x);
+  return exponential(x);
+}
+
+FUNCTION Maxima maxima_of(const Run *run, int i) {
+  Maxima max = {load(run->each.max_neg + i), load(run->each.max_pos + i)};
+  return max;
 }
 
 FUNCTION void add_to_each(number *sum, number *rest, real x) {
@@ -111,22 +130,25 @@ FUNCTION void add_to_one(number *sum, number *rest, Sum more) {
   *rest = (number)(s - (double)*sum);
 }
 
-FUNCTION void sums(const Problem *problem, const Run *run, int with_each, int with_one) {
+FUNCTION void sums(const Problem *problem, const Run *of, int with_each, int with_one) {
   const Problem here = *problem, *p = &here;
+  const Run a_run = *of, *run = &a_run;
+  const Maxima max = {all(with_one ? *run->one.max_neg : 0), all(with_one ? *run->one.max_pos : 0)};
   Sum neg = {{0}, {0}}, pos = neg;
+  int labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
+    if (i % BLOCK == 0) labelled = labelled_from(run, i);
     real s = load(run->scores + i), y = load(run->labels + i);
-    mask kept = first(run->end - i), positive = y != 0;
-    if (p->ignores) kept &= ~is_ignored(p, y);
+    mask kept = kept_at(p, run, y), positive = y != 0, negative = labelled ? kept & ~positive : kept;
     if (with_one) {
-      real e = share_of(p, s, positive, all(*run->one.max_neg), all(*run->one.max_pos));
-      neg = plus(neg, only(kept & ~positive, e));
-      pos = plus(pos, only(kept & positive, e));
+      real e = share_of(p, labelled, s, positive, max);
+      neg = plus(neg, only(negative, e));
+      if (labelled) pos = plus(pos, only(kept & positive, e));
     }
     if (with_each) {
-      real e = share_of(p, s, positive, load(run->each.max_neg + i), load(run->each.max_pos + i));
-      add_to_each(run->each.sum_neg + i, run->each.rest_neg + i, only(kept & ~positive, e));
-      add_to_each(run->each.sum_pos + i, run->each.rest_pos + i, only(kept & positive, e));
+      real e = share_of(p, labelled, s, positive, maxima_of(run, i));
+      add_to_each(run->each.sum_neg + i, run->each.rest_neg + i, only(negative, e));
+      if (labelled) add_to_each(run->each.sum_pos + i, run->each.rest_pos + i, only(kept & positive, e));
     }
   }
   if (!with_one) return;
@@ -134,19 +156,23 @@ FUNCTION void sums(const Problem *problem, const Run *run, int with_each, int wi
   add_to_one(run->one.sum_pos, run->one.rest_pos, pos);
 }
 
-FUNCTION void slopes(const Problem *problem, const Run *run, int with_each, int with_one) {
+FUNCTION void slopes(const Problem *problem, const Run *of, int with_each, int with_one) {
   const Problem here = *problem, *p = &here;
+  const Run a_run = *of, *run = &a_run;
+  const Maxima max = {all(with_one ? *run->one.max_neg : 0), all(with_one ? *run->one.max_pos : 0)};
   const real one_neg = all(with_one ? run->scale_one * *run->one.slope_neg : 0);
   const real one_pos = all(with_one ? run->scale_one * *run->one.slope_pos : 0);
+  int labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
+    if (i % BLOCK == 0) labelled = labelled_from(run, i);
     real s = load(run->scores + i), y = load(run->labels + i), slope = all(0);
     mask positive = y != 0;
     if (with_one)
-      slope += choose(positive, -one_pos, one_neg) * share_of(p, s, positive, all(*run->one.max_neg), all(*run->one.max_pos));
+      slope = (labelled ? choose(positive, -one_pos, one_neg) : one_neg) * share_of(p, labelled, s, positive, max);
     if (with_each) {
-      real of_each = choose(positive, -load(run->each.slope_pos + i), load(run->each.slope_neg + i));
-      real share = share_of(p, s, positive, load(run->each.max_neg + i), load(run->each.max_pos + i));
-      slope += run->scale_each * of_each * share;
+      real of_each = load(run->each.slope_neg + i);
+      if (labelled) of_each = choose(positive, -load(run->each.slope_pos + i), of_each);
+      slope += run->scale_each * of_each * share_of(p, labelled, s, positive, maxima_of(run, i));
     }
     store(run->out + i, p->ignores ? only(~is_ignored(p, y), slope) : slope);
   }

@@ -12,7 +12,7 @@
 #define BLOCK 256 /* scores that are computed with the same weights in between; a multiple of LANES, as the next two */
 #define WIDE 256  /* at most so many rows side by side in forward, and in backward */
 #define WIDEST 1024
-#define FEW 32    /* with so many classes, rows that follow each other are handled side by side, too */
+#define FEW 48     /* with so many classes, rows that follow each other are handled side by side, too */
 #define NEVER (-2) /* the label of a row of nothing but ignored indices */
 
 /* The fields as Python fills them in: its structures are made of these lists. */
