@@ -76,7 +76,7 @@ FUNCTION Sum logarithm_in_parts(real x) {
   return log_x;
 }
 
-FUNCTION real logarithm(real x) { return choose(x == x, rounded(logarithm_in_parts(x)), x); }
+FUNCTION real logarithm(real x) { return rounded(logarithm_in_parts(x)) + (x - x); } /* of NaN: NaN */
 
 /* log(1 + x) for x >= 0: what the rounding of 1 + x has lost is put back. */
 FUNCTION real log1p_any(real x) {
