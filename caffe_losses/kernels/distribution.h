@@ -14,14 +14,14 @@
 #define SLOPE(name, log, slope, has_z, reads) case name##_loss: return slope;
 #define HAS_Z(name, log, slope, has_z, reads) case name##_loss: return has_z;
 
-FUNCTION real log_of(int loss, real s, real largest) {
-  (void)largest;
+FUNCTION real log_of(int loss, real s, real largest, const Options *o) {
+  (void)largest, (void)o;
   switch (loss) { LOSSES(NOT_HERE, LOG, NOT_HERE) }
   __builtin_unreachable();
 }
 
-FUNCTION real slope_of(int loss, real s, real largest, real w_over_z, real t) {
-  (void)largest, (void)w_over_z;
+FUNCTION real slope_of(int loss, real s, real largest, real w_over_z, real t, const Options *o) {
+  (void)largest, (void)w_over_z, (void)o;
   switch (loss) { LOSSES(NOT_HERE, SLOPE, NOT_HERE) }
   __builtin_unreachable();
 }
@@ -73,7 +73,7 @@ static real finish(int general, const Problem *p, const Sums *sums, real largest
 /* What a class adds to the sums of its row. */
 FUNCTION void add(int loss, int general, int labelled, const Problem *p, real s, real y, real weight, mask kept, real largest,
                   Sums *sums) {
-  real x = log_of(loss, s, largest);
+  real x = log_of(loss, s, largest, &p->options);
   if (has_z_of(loss)) sums->z = plus(sums->z, general ? only(kept, exponential(x)) : exponential(x));
   if (general && p->ignores) sums->kept += only(kept, all(1));
   if (general && p->label_smoothing != 0) {
@@ -168,7 +168,7 @@ typedef struct {
 
 FUNCTION real slope_at(int loss, int general, const Problem *p, real s, real y, real weight, Kept k) {
   real t = general ? weight * ((number)(1 - p->label_smoothing) * y + k.uniform) : y;
-  real slope = k.share * slope_of(loss, s, k.largest, k.ratio, t);
+  real slope = k.share * slope_of(loss, s, k.largest, k.ratio, t, &p->options);
   return general && p->ignores ? only(~is_ignored(p, y), slope) : slope;
 }
 

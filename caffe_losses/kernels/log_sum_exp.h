@@ -13,7 +13,8 @@
 
 #define COST_OF_SUMS(name, cost, reads) case name##_loss: return cost;
 
-FUNCTION CostOfSums of_sums(int loss, Sum n, Sum p) {
+FUNCTION CostOfSums of_sums(int loss, Sum n, Sum p, const Options *o) {
+  (void)o;
   switch (loss) { LOSSES(NOT_HERE, NOT_HERE, COST_OF_SUMS) }
   __builtin_unreachable();
 }
@@ -248,12 +249,13 @@ FUNCTION Sum log_of_sum(const number *max, const number *sum, const number *rest
 }
 
 /* The summed loss of n groups, and how many of them count: those with a positive label or, if only rows have a loss, any. */
-FUNCTION double finish_groups(int loss, const Problem *p, Groups g, int64_t n, const number *weights, number *losses, int64_t *valid) {
+FUNCTION double finish_groups(int loss, const Problem *problem, Groups g, int64_t n, const number *weights, number *losses, int64_t *valid) {
+  const Problem here = *problem, *p = &here;
   Sum lost = {{0}, {0}};
   for (int64_t i = 0; i < n; i += LANES) {
     Sum neg = log_of_sum(g.max_neg + i, g.sum_neg + i, g.rest_neg + i, p->options.temperature_neg);
     Sum pos = log_of_sum(g.max_pos + i, g.sum_pos + i, g.rest_pos + i, p->options.temperature_pos);
-    CostOfSums cost = of_sums(loss, neg, pos);
+    CostOfSums cost = of_sums(loss, neg, pos, &problem->options);
     mask counted = first(n - i) & ((load(g.max_pos + i) != EMPTY) | (p->of_classes ? (mask){0} : load(g.max_neg + i) != EMPTY));
     real weight = weights ? load_first(weights + i, n - i, 0) : all(1), lost_here = only(first(n - i), weight * cost.loss);
     lost = plus(lost, lost_here);

@@ -166,9 +166,12 @@ FUNCTION CostOfSums two_way(Sum n, Sum p) {
 
 /* The list that all of C follows: the family, with the name of the loss, its functions, and the options that they read.
  *
- * INDEPENDENT    cost of a label 0, of a label 1, of a label that nobody has judged
- * DISTRIBUTION   logarithm that the targets weigh, slope, whether Z is wanted
- * LOG_SUM_EXP    cost
+ * INDEPENDENT    cost of a label 0, of a label 1, of a label that nobody has judged, of the score s
+ * DISTRIBUTION   logarithm that the targets weigh, slope; of the score s, the largest one, W / Z and the target t;
+ *                and 1 if Z is wanted, or 0
+ * LOG_SUM_EXP    cost of n and p
+ *
+ * Each may read its options, o.
  */
 #define LOSSES(INDEPENDENT, DISTRIBUTION, LOG_SUM_EXP)                                                              \
   INDEPENDENT(cross_entropy, cross_entropy_0(s), cross_entropy_1(s), no_cost(), "")                                 \
