@@ -15,7 +15,7 @@ import numpy as np
 import report
 
 HERE = Path(__file__).resolve().parent
-SHAPES = ((32, 80), (64, 1000), (256, 17000), (2, 21, 384, 384))
+SHAPES = ((64, 10), (32, 20), (32, 80), (64, 1000), (256, 17000), (2, 21, 384, 384))
 SWEEPS = {
     "N": [(n, 1000) for n in (1, 4, 16, 64, 256, 1024)],
     "C": [(64, c) for c in (10, 100, 1000, 10_000, 100_000)],
@@ -85,7 +85,7 @@ def memory(shape):
 def run(torch, scale):
     """All measurements; about `scale` times three minutes."""
     results = {"machine": report.machine(torch), "cases": {}, "sweeps": {}}
-    for shape, seconds in zip(SHAPES, (12, 12, 35, 35)):
+    for shape, seconds in zip(SHAPES, (8, 8, 12, 12, 35, 35)):
         title = report.title(shape)
         results["cases"][title] = measure(title, contenders.contenders(shape, torch), seconds * scale)
     results["cases"]["Yeast iteration"] = measure("Yeast", contenders.yeast(), 8 * scale)
@@ -95,7 +95,7 @@ def run(torch, scale):
             found = contenders.contenders(shape, torch, SWEPT)
             times = measure(report.title(shape), found, 4 * scale)
             results["sweeps"][axis][shape["NC".index(axis)]] = {who: times[who]["both"] for who in times}
-    results["memory"] = memory(SHAPES[2])
+    results["memory"] = memory(SHAPES[4])
     results["targets"] = report.targets(results)
     return results
 

@@ -15,9 +15,9 @@ from matplotlib.figure import Figure
 from caffe_losses import kernels
 
 REFERENCES = ("C++", "PyTorch 1", "PyTorch 2", "DENSE", "DENSE flat")
-ALL = ("32 x 80", "64 x 1000", "256 x 17000", "2 x 21 x 384 x 384")
-SMALL, MIDDLE, LARGE, SPATIAL = ALL
-DENSE, INDEX, SIGMOID = "softmax DENSE", "softmax INDEX", "sigmoid DENSE"
+SMALL, MIDDLE, LARGE, SPATIAL = ALL = ("32 x 80", "64 x 1000", "256 x 17000", "2 x 21 x 384 x 384")
+FEW = ("64 x 10", "32 x 20")
+DENSE, INDEX, SIGMOID, SIGMOID_INDEX = "softmax DENSE", "softmax INDEX", "sigmoid DENSE", "sigmoid INDEX"
 TARGETS = (  # case, who, at most so many times the time of whom
     (SMALL, DENSE, 0.5, "softmax PyTorch 1"),
     (MIDDLE, DENSE, 0.55, "softmax PyTorch 1"),
@@ -31,6 +31,10 @@ TARGETS = (  # case, who, at most so many times the time of whom
     (MIDDLE, SIGMOID, 0.55, "sigmoid PyTorch 1"),
     (LARGE, SIGMOID, 0.35, "sigmoid PyTorch 1"),
     (SPATIAL, SIGMOID, 0.4, "sigmoid PyTorch 1"),
+    *((case, DENSE, 0.8, "softmax C++") for case in FEW),
+    *((case, INDEX, 1.0, "softmax C++") for case in FEW),
+    *((case, SIGMOID, 0.8, "sigmoid C++") for case in FEW),
+    *((case, SIGMOID_INDEX, 1.2, "sigmoid C++") for case in FEW),
     (SMALL, DENSE, 1 / 2, "softmax C++"),
     (MIDDLE, DENSE, 1 / 12, "softmax C++"),
     (LARGE, DENSE, 1 / 14, "softmax C++"),
@@ -96,8 +100,8 @@ def targets(results):
         if rival in results["cases"][case]
     ]
     for who, used in results["memory"].items():
-        found.append((f"{ALL[2]}: MB an iteration of {who}", 1, quartiles([used["an iteration"]])))
-        found.append((f"{ALL[2]}: MB kept by {who}", 1, quartiles([used["kept"]])))
+        found.append((f"{LARGE}: MB an iteration of {who}", 1, quartiles([used["an iteration"]])))
+        found.append((f"{LARGE}: MB kept by {who}", 1, quartiles([used["kept"]])))
     return [{"target": t, "limit": limit, "value": v, "met": v[1] <= limit} for t, limit, v in found]
 
 
@@ -150,7 +154,8 @@ def text(results):
 
 def draw_shapes(axis, cases, family):
     """Nanoseconds a score, side by side for each shape."""
-    for x, shape in enumerate(ALL):
+    shapes = (*FEW, *ALL)
+    for x, shape in enumerate(shapes):
         for place, (who, (label, colour, marker)) in enumerate(STYLES.items()):
             times = cases[shape].get(who if who == "copy" else f"{family} {who}")
             if times:
@@ -158,9 +163,9 @@ def draw_shapes(axis, cases, family):
                 spread, style = [[middle - low], [high - middle]], {"color": colour, "marker": marker, "label": label}
                 axis.errorbar(x + place * 0.1 - 0.35, middle, spread, linestyle="", capsize=2, **style)
     axis.set(yscale="log", ylabel="ns per score", xlabel="shape of the scores")
-    axis.set_xticks(range(len(ALL)), ALL)
-    axis.set_xlim(-0.5, len(ALL) - 0.5)
-    for x in range(1, len(ALL)):
+    axis.set_xticks(range(len(shapes)), shapes)
+    axis.set_xlim(-0.5, len(shapes) - 0.5)
+    for x in range(1, len(shapes)):
         axis.axvline(x - 0.5, color="#bbbbbb", linewidth=0.8)
 
 
