@@ -93,7 +93,7 @@ setup(
     long_description_content_type="text/markdown",
     license="BSD-2-Clause",
     packages=find_packages(include=["caffe_losses", "caffe_losses.*"]),
-    package_data={"caffe_losses": ["py.typed", "*.pyi"], "caffe_losses.kernels": ["*.h", "*.c"]},
+    package_data={"caffe_losses": ["py.typed", "*.pyi", "losses/*.pyi"], "caffe_losses.kernels": ["*.h", "*.c"]},
     ext_modules=[Extension("caffe_losses.kernels.library", ["caffe_losses/kernels/kernels.c"])],
     cmdclass=commands,
     python_requires=">=3.6",

@@ -14,8 +14,7 @@ from .predict import predict_labels
 
 __version__ = "0.1.0"
 
-classes = {name: getattr(losses, name) for name in losses.__all__}
-functions = {f.__name__: f for f in map(function, classes.values())}
-globals().update(classes)
+functions = {f.__name__: f for f in map(function, losses.classes.values())}
+globals().update(losses.classes)
 globals().update(functions)
-__all__ = ["losses", "predict_labels", *classes, *functions]
+__all__ = ["losses", "predict_labels", *losses.classes, *functions]

@@ -6,269 +6,85 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import losses as losses
-from .losses.base import Loss
+from .predict import predict_labels as predict_labels
 
 __version__: str
-
-def predict_labels(
-    scores: ArrayLike,
-    threshold: ArrayLike | None = None,
-    top_k: int | None = None,
-    at_least_one: bool = True,
-    axis: int = 1,
-) -> NDArray[np.bool_]: ...
-
-class MultiLabelSoftmaxLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-    ) -> None: ...
-
-class SigmoidCrossEntropyLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-    ) -> None: ...
-
-class SigmoidFocalLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-        gamma: float = 2.0,
-        alpha: float | None = 0.25,
-    ) -> None: ...
-
-class AsymmetricLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-        gamma_pos: float = 0.0,
-        gamma_neg: float = 4.0,
-        clip: float = 0.05,
-        stop_gradient: float = False,
-        unannotated: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ) -> None: ...
-
-class HillLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-        lamb: float = 1.5,
-        margin: float = 1.0,
-        gamma: float = 2.0,
-    ) -> None: ...
-
-class ZLPRLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-    ) -> None: ...
-
-class TwoWayLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-        temperature_pos: float = 4.0,
-        temperature_neg: float = 1.0,
-    ) -> None: ...
-
-class MultiLabelLogisticLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-    ) -> None: ...
-
-class BinaryCrossEntropyLoss(Loss):
-    def __init__(
-        self,
-        *,
-        axis: int = 1,
-        label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-        ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-    ) -> None: ...
+from .losses import MultiLabelSoftmaxLoss as MultiLabelSoftmaxLoss
+from .losses import SigmoidCrossEntropyLoss as SigmoidCrossEntropyLoss
+from .losses import AsymmetricLoss as AsymmetricLoss
+from .losses import SigmoidFocalLoss as SigmoidFocalLoss
+from .losses import HillLoss as HillLoss
+from .losses import MultiLabelLogisticLoss as MultiLabelLogisticLoss
+from .losses import BinaryCrossEntropyLoss as BinaryCrossEntropyLoss
+from .losses import TwoWayLoss as TwoWayLoss
+from .losses import ZLPRLoss as ZLPRLoss
 
 def multi_label_softmax_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-    label_smoothing: float = 0.0,
-    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+    label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None, normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
 ) -> tuple[float, NDArray[Any]]: ...
 
 def sigmoid_cross_entropy_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_smoothing: float = 0.0,
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-) -> tuple[float, NDArray[Any]]: ...
-
-def sigmoid_focal_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_smoothing: float = 0.0,
-    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-    gamma: float = 2.0,
-    alpha: float | None = 0.25,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE"
 ) -> tuple[float, NDArray[Any]]: ...
 
 def asymmetric_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_smoothing: float = 0.0,
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-    gamma_pos: float = 0.0,
-    gamma_neg: float = 4.0,
-    clip: float = 0.05,
-    stop_gradient: float = False,
-    unannotated: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma_pos: float = 0.0,
+    gamma_neg: float = 4.0, clip: float = 0.05, stop_gradient: bool = False, unannotated: Sequence[float] | None = None
+) -> tuple[float, NDArray[Any]]: ...
+
+def sigmoid_focal_loss(
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma: float = 2.0,
+    alpha: float | None = 0.25
 ) -> tuple[float, NDArray[Any]]: ...
 
 def hill_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_smoothing: float = 0.0,
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
-    lamb: float = 1.5,
-    margin: float = 1.0,
-    gamma: float = 2.0,
-) -> tuple[float, NDArray[Any]]: ...
-
-def zlpr_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-) -> tuple[float, NDArray[Any]]: ...
-
-def two_way_loss(
-    scores: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
-    temperature_pos: float = 4.0,
-    temperature_neg: float = 1.0,
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", lamb: float = 1.5,
+    margin: float = 1.0, gamma: float = 2.0
 ) -> tuple[float, NDArray[Any]]: ...
 
 def multi_label_logistic_loss(
-    probabilities: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-    label_smoothing: float = 0.0,
-    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
+    label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+    ignore_label: float | None = None, normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
 ) -> tuple[float, NDArray[Any]]: ...
 
 def binary_cross_entropy_loss(
-    probabilities: ArrayLike,
-    labels: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE",
-    label_smoothing: float = 0.0,
+    probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None,
-    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+    pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE"
+) -> tuple[float, NDArray[Any]]: ...
+
+def two_way_loss(
+    scores: ArrayLike, labels: ArrayLike, weights: None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID", temperature_pos: float = 4.0,
+    temperature_neg: float = 1.0
+) -> tuple[float, NDArray[Any]]: ...
+
+def zlpr_loss(
+    scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
 ) -> tuple[float, NDArray[Any]]: ...

@@ -11,7 +11,7 @@ import ast
 import difflib
 import json
 import numbers
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Tuple
 
 import numpy as np
 
@@ -22,23 +22,34 @@ class Domain(NamedTuple):
     text     the domain in words, for errors and tables
     convert  gives the value as the code uses it; raises ValueError, TypeError, OverflowError, EOFError or OSError
              for a value outside of the domain
+    type     of the values, as a stub has it
+    valid    values to test with: the ends of a range, each of a few names
+    invalid  values to test with, outside of the domain
     """
 
     text: str
     convert: Callable[[Any], Any]
+    type: str = "Any"
+    valid: Tuple[Any, ...] = ()
+    invalid: Tuple[Any, ...] = ()
 
 
 class Option(NamedTuple):
     """One option of a loss, a metric or a layer.
 
     default  the value if the user gives none, or REQUIRED
-    meaning  one or two sentences for the user
+    meaning  one or two sentences for the user, with the words of JSON: true, false, null
+    tried    the values that a loss is tested with, if those of the domain are not the ones that matter
     """
 
     name: str
     default: Any
     domain: Domain
     meaning: str
+    tried: Tuple[Any, ...] = ()
+
+    def values(self):
+        return self.tried or self.domain.valid
 
 
 class Required:
@@ -53,6 +64,8 @@ REQUIRED = Required()
 
 # Domains
 
+NO_NUMBERS: Tuple[Any, ...] = (None, True, "", "1", [], [[1]], {}, float("nan"), float("inf"), float("-inf"))
+
 
 def one_of(*names):
     def convert(value):
@@ -60,7 +73,8 @@ def one_of(*names):
             raise ValueError
         return value
 
-    return Domain("one of " + ", ".join(names), convert)
+    literal = "Literal[{}]".format(", ".join(f'"{name}"' for name in names))
+    return Domain("one of " + ", ".join(names), convert, literal, names, (*NO_NUMBERS, 1, names[0].swapcase()))
 
 
 def number(low, high, high_open=False):
@@ -71,11 +85,20 @@ def number(low, high, high_open=False):
             raise ValueError
         return float(value)
 
-    return Domain("a number in [{:g}, {:g}{}".format(low, high, "])"[high_open]), convert)
+    text = "a number in [{:g}, {:g}{}".format(low, high, "])"[high_open])
+    last = float(np.nextafter(high, low)) if high_open else high
+    beyond = [float(np.nextafter(low, -np.inf)), float(np.nextafter(last, np.inf)), 10**400]
+    return Domain(text, convert, "float", (low, last), (*NO_NUMBERS, *beyond))
 
 
 def nullable(domain):
-    return Domain(domain.text + ", or null", lambda value: None if value is None else domain.convert(value))
+    return Domain(
+        domain.text + ", or null",
+        lambda value: None if value is None else domain.convert(value),
+        domain.type + " | None",
+        (None, *domain.valid),
+        tuple(value for value in domain.invalid if value is not None),
+    )
 
 
 def whole(value):
@@ -90,7 +113,7 @@ def at_least(low):
             raise ValueError
         return int(value)
 
-    return Domain(f"a whole number >= {low}", convert)
+    return Domain(f"a whole number >= {low}", convert, "int", (low, low + 1), (*NO_NUMBERS, low - 1, low + 0.5))
 
 
 def flag(value):
@@ -120,9 +143,9 @@ def name(value):
     return value
 
 
-WHOLE = Domain("a whole number", whole)
-FINITE = Domain("a finite number", real)
-FLAG = Domain("true or false", flag)
+WHOLE = Domain("a whole number", whole, "int", (-1, 0, 1), (*NO_NUMBERS, 0.5))
+FINITE = Domain("a finite number", real, "float", (-1, 0, 0.25), (*NO_NUMBERS, 10**400))
+FLAG = Domain("true or false", flag, "bool", (False, True), (None, 0, 1, "true"))
 FILE = Domain("a file's name", name)
 FOLDER = Domain("a folder's name", name)
 
@@ -181,23 +204,34 @@ def shortened(value):
 def parse(owner, param_str):
     """The keyword arguments in a layer's param_str: '' or a JSON object or a Python dict literal."""
     text = param_str.strip()
-    if not text:
-        return {}
-    try:
-        params = json.loads(text, object_pairs_hook=distinct)
-    except ValueError:
-        try:
-            params = ast.literal_eval(text)
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            params = None
-    except RecursionError:
-        params = None
+    params = read(text) if text else {}
     if not isinstance(params, dict) or not all(isinstance(name, str) for name in params):
         raise ValueError(
             f"{owner}: expected param_str to be a JSON object or a Python dict, got {shortened(param_str)}; "
             "write e.g. param_str: '{\"axis\": 1}'"
         )
     return params
+
+
+def read(text):
+    """What the text holds in one of the two languages; None if it is in neither."""
+    for language in (json_object, python_dict):
+        try:
+            return language(text)
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            pass
+    return None
+
+
+def json_object(text):
+    return json.loads(text, object_pairs_hook=distinct)
+
+
+def python_dict(text):
+    node = ast.parse(text, mode="eval").body
+    if not isinstance(node, ast.Dict):
+        raise ValueError
+    return distinct([(ast.literal_eval(name), ast.literal_eval(value)) for name, value in zip(node.keys, node.values)])
 
 
 def distinct(pairs):

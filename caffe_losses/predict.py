@@ -1,9 +1,20 @@
 """From scores to sets of labels."""
 
+from typing import TYPE_CHECKING, Optional
+
 import numpy as np
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
-def predict_labels(scores, threshold=None, top_k=None, at_least_one=True, axis=1):
+
+def predict_labels(
+    scores: "ArrayLike",
+    threshold: "Optional[ArrayLike]" = None,
+    top_k: Optional[int] = None,
+    at_least_one: bool = True,
+    axis: int = 1,
+) -> "NDArray[np.bool_]":
     """Decide which labels each row has. With both threshold and top_k, both have to admit a label.
 
     Args:

@@ -1,15 +1,16 @@
-"""The tables of the documents and the types of the package, written from the options that the code checks.
+"""The tables of the documents and the types of the losses, written from the options that the code checks.
 
 .venv/bin/python docs/tables.py            writes them
 .venv/bin/python docs/tables.py --check    exit code 1 if one is not up to date
 
-A table stands between the lines `<!-- table: NAME -->` and `<!-- end of table -->`. The types are those of
-`caffe_losses/__init__.pyi`, for editors and type checkers.
+A table stands between the lines `<!-- table: NAME -->` and `<!-- end of table -->`. The types are `__init__.pyi` files,
+for editors and type checkers.
 """
 
 import json
 import re
 import sys
+import textwrap
 from collections import namedtuple
 from pathlib import Path
 
@@ -20,9 +21,10 @@ from caffe_losses.options import REQUIRED
 
 DOCS = Path(__file__).resolve().parent
 PAGES = [DOCS.parent / "README.md", *sorted(DOCS.glob("*.md"))]
-STUB = DOCS.parent / "caffe_losses/__init__.pyi"
+PACKAGE = DOCS.parent / "caffe_losses"
 MARKED = re.compile(r"(<!-- table: ([\w-]+) -->\n).*?(<!-- end of table -->)", re.DOTALL)
 
+LOSSES = list(losses.classes.values())
 Row = namedtuple("Row", "name domain default meaning")
 
 
@@ -33,37 +35,40 @@ def row(option):
 
 
 def loss_rows():
-    """Each option once. Where losses differ, the default column says which loss has which default."""
+    """Each option once, or once for each meaning. The default column says which losses have it."""
     owners = {}
-    for name in losses.__all__:
-        for option in getattr(losses, name).options:
+    for loss in LOSSES:
+        for option in loss.options:
             text = row(option)
             defaults = owners.setdefault((text.name, text.domain, text.meaning), {})
-            defaults.setdefault(text.default, []).append(name)
-    for (name, domain, meaning), defaults in owners.items():
+            defaults.setdefault(text.default, []).append(loss)
+    names = [name for name, _, _ in owners]
+    for (name, domain, meaning), defaults in sorted(owners.items(), key=lambda item: names.index(item[0][0])):
         yield Row(name, domain, "; ".join(map(default_text, defaults.items())), meaning)
 
 
 def default_text(default_and_owners):
     default, owners = default_and_owners
-    return default if owners == losses.__all__ else f"{default} ({owners_text(owners)})"
+    if owners == LOSSES:
+        return default
+    families = [name for name, base in losses.FAMILIES.items() if set(owners) >= set(family(base))]
+    others = [f"`{loss.name()}`" for loss in owners if not any(loss in family(losses.FAMILIES[f]) for f in families)]
+    return f"{default} ({', '.join([*families, *others])})"
 
 
-def owners_text(owners):
-    """The names of the losses, or of a family: the softmax family has label_scale, the sigmoid family pos_weight."""
-    for family, mark in (("softmax family", "label_scale"), ("sigmoid family", "pos_weight")):
-        if owners == [name for name in losses.__all__ if mark in option_names(getattr(losses, name))]:
-            return family
-    return ", ".join(f"`{name}`" for name in owners)
-
-
-def option_names(loss):
-    return [option.name for option in loss.options]
+def family(base):
+    return [loss for loss in LOSSES if issubclass(loss, base)]
 
 
 def layer_rows():
-    for name in losses.__all__:
-        yield (f"`{name}`", getattr(losses, name).summary)
+    for loss in LOSSES:
+        yield (f"`{loss.name()}`", loss.summary)
+
+
+def function_rows():
+    for name, loss in zip(caffe_losses.functions, LOSSES):
+        arrays = f"{loss.scores_are}, labels, " + "weights=None, " * loss.row_weights
+        yield (f"`{name}({arrays}...)`", loss.name())
 
 
 def option_table(rows):
@@ -77,6 +82,7 @@ def level_rows():
 
 TABLES = {
     "layers": lambda: [("layer", "loss of one row"), ("---", "---"), *layer_rows()],
+    "functions": lambda: [("function", "loss"), ("---", "---"), *function_rows()],
     "losses": lambda: option_table(loss_rows()),
     "data": lambda: option_table(map(row, data.OPTIONS)),
     "levels": lambda: [("level", "options"), ("---", "---"), *level_rows()],
@@ -94,64 +100,69 @@ def with_tables(text):
 
 # The types
 
-HEAD = """# Written by docs/tables.py from the options of the losses; do not edit.
-from collections.abc import Sequence
+HEAD = "# Written by docs/tables.py from the options of the losses; do not edit.\n"
+CLASSES = """from collections.abc import Sequence
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+from .base import Loss
+from .log_sum_exp import LogSumExpLoss as LogSumExpLoss
+from .sigmoid import BinaryLoss as BinaryLoss
+from .softmax import DistributionLoss as DistributionLoss
+
+__all__: list[str]
+classes: dict[str, type[Loss]]
+"""
+FUNCTIONS = """from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import losses as losses
-from .losses.base import Loss
+from .predict import predict_labels as predict_labels
 
 __version__: str
-
-def predict_labels(
-    scores: ArrayLike,
-    threshold: ArrayLike | None = None,
-    top_k: int | None = None,
-    at_least_one: bool = True,
-    axis: int = 1,
-) -> NDArray[np.bool_]: ...
 """
 
 
-def annotation(option):
-    """The type of an option's value, from the words of its domain."""
-    text, _, _ = option.domain.text.partition(", or null")
-    kind = "int" if text.startswith("a whole number") else "float"
-    if text.startswith("one of "):
-        kind = "Literal[" + ", ".join(f'"{name}"' for name in text[len("one of ") :].split(", ")) + "]"
-    if "a list of" in text:
-        kind = "float | Sequence[float] | NDArray[Any] | str"
-    return f"{kind} | None" if option.domain.text.endswith(", or null") else kind
+def definition(head, parameters, result, indent=""):
+    inside = indent + "    "
+    unbroken = ", ".join(parameter.replace(" ", "\0") for parameter in parameters)
+    lines = textwrap.fill(unbroken, 120, initial_indent=inside, subsequent_indent=inside).replace("\0", " ")
+    return f"\n{indent}def {head}(\n{lines}\n{indent}) -> {result}: ...\n"
+
+
+def options(loss):
+    of_python = loss.options + loss.of_calls
+    return ["*", *(f"{option.name}: {option.domain.type} = {literal(option.default)}" for option in of_python)]
 
 
 def literal(value):
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def parameters(loss, indent):
-    lines = [f"{option.name}: {annotation(option)} = {literal(option.default)}," for option in loss.options]
-    return "".join(f"{indent}{line}\n" for line in ["*,", *lines])
+def class_stub():
+    text = HEAD + CLASSES
+    for loss in LOSSES:
+        (base,) = [base.__name__ for base in losses.FAMILIES.values() if issubclass(loss, base)]
+        text += f"\nclass {loss.name()}({base}):" + definition("__init__", ["self", *options(loss)], "None", "    ")
+    return text
 
 
-def stub():
-    parts = [HEAD]
-    for name, loss in caffe_losses.classes.items():
-        parts.append(
-            f"\nclass {name}(Loss):\n    def __init__(\n        self,\n{parameters(loss, ' ' * 8)}    ) -> None: ...\n"
-        )
-    for name, loss in zip(caffe_losses.functions, caffe_losses.classes.values()):
-        arrays = f"    {loss.scores_are}: ArrayLike,\n    labels: ArrayLike,\n"
-        arrays += "    weights: ArrayLike | None = None,\n"
-        parts.append(f"\ndef {name}(\n{arrays}{parameters(loss, '    ')}) -> tuple[float, NDArray[Any]]: ...\n")
-    return "".join(parts)
+def function_stub():
+    text = HEAD + FUNCTIONS + "".join(f"from .losses import {name} as {name}\n" for name in losses.__all__)
+    for name, loss in zip(caffe_losses.functions, LOSSES):
+        weights = "ArrayLike | None" if loss.row_weights else "None"
+        arrays = [f"{loss.scores_are}: ArrayLike", "labels: ArrayLike", f"weights: {weights} = None"]
+        text += definition(name, [*arrays, *options(loss)], "tuple[float, NDArray[Any]]")
+    return text
 
 
 def main(check):
     wanted = {page: with_tables(page.read_text(encoding="utf-8")) for page in PAGES}
-    wanted[STUB] = stub()
+    wanted.update({PACKAGE / "losses/__init__.pyi": class_stub(), PACKAGE / "__init__.pyi": function_stub()})
     stale = [path for path in wanted if not path.exists() or path.read_text(encoding="utf-8") != wanted[path]]
     for path in stale:
         if not check:

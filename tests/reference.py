@@ -208,6 +208,8 @@ def reduce(name, scores, labels, weights=None, *, axis, label_format, ignore_lab
             marks[r, kept] = np.round(np.take(y, kept))
         total, slopes = two_way(rows, marks, outer, normalization, **options)
         return total, np.moveaxis(slopes.reshape(outer, inner, classes), 2, 1).reshape(scores.shape)
+    if name not in ROWS:
+        raise LookupError(f"tests/reference.py has no formula of {name}; add it to ROWS")
     total, valid, slopes = 0.0, 0, np.zeros_like(rows)
     for r in range(len(rows)):
         y, kept = row_labels(given[r], classes, label_format, ignore_label)

@@ -1,68 +1,62 @@
-"""Every loss with every option: the table that the contracts in test_losses and test_layers run over."""
+"""Every loss with every option: the tables that the contracts in test_losses and test_layers run over.
+
+The values of an option are its own: see `Option.tried` and `Domain.valid` in caffe_losses/options.py.
+"""
 
 from collections import namedtuple
 
 import numpy as np
 
 from caffe_losses import losses
+from caffe_losses.losses.options import WEIGHTS
 
 Case = namedtuple("Case", "loss options shape axis")
 
-OPTIONS = {
-    "label_scale": ["SUM", "NONE"],
-    "label_smoothing": [0.1],
-    "class_weight": [2.5, "per class"],
-    "pos_weight": [3, "per class"],
-    "ignore_label": [0.25, 0],
-    "normalization": ["FULL", "VALID", "BATCH_SIZE", "NONE"],
-    "gamma": [0, 0.5, 3],
-    "alpha": [None, 0.9],
-    "gamma_pos": [1, 0.5],
-    "gamma_neg": [0, 1, 2.5],
-    "clip": [0, 0.3],
-    "stop_gradient": [True],
-    "lamb": [1, 3],
-    "margin": [0, 2.5],
-    "temperature_pos": [1, 0.5],
-    "temperature_neg": [3],
-}
+LOSSES = list(losses.classes.values())
+OF_ARRAYS = "axis", "label_format"  # these say what the arrays look like, so that the contracts choose them
 TOGETHER = {
     "label_scale": "SUM",
     "label_smoothing": 0.2,
-    "class_weight": "per class",
-    "pos_weight": "per class",
+    "class_weight": [0.5, 1.5, 2.5, 3.5, 4.5],
+    "pos_weight": [0.5, 1.5, 2.5, 3.5, 4.5],
     "ignore_label": 0.25,
     "normalization": "VALID",
 }
+NEEDED = {"unannotated": {"ignore_label": 0.25}}  # what an option is refused without
 UNANNOTATED = [
-    {"unannotated": [2, 0.5]},
     {"unannotated": [1.5, 3], "clip": 0, "label_smoothing": 0},
     {"unannotated": [0, 1], "stop_gradient": True, "gamma_neg": 2.5},
 ]
 SHAPES = [((6, 5), 1), ((2, 4, 3, 2), 1), ((2, 3, 4), -1), ((4, 3), 0), ((1, 1), 1)]
 
 
-def filled(options, classes):
-    """The options, with as many weights as there are classes where one a class is meant."""
-    return {k: [0.5 + c for c in range(classes)] if v == "per class" else v for k, v in options.items()}
+def case(loss, options, shape, axis):
+    """With as many weights as there are classes."""
+    weights = [option.name for option in loss.options if option.domain is WEIGHTS and np.ndim(options.get(option.name))]
+    return Case(
+        loss, dict(options, **{name: np.resize(options[name], shape[axis]).tolist() for name in weights}), shape, axis
+    )
 
 
-def cases():
-    for name in losses.__all__:
-        loss = getattr(losses, name)
-        names = [option.name for option in loss.options]
-        for shape, axis in SHAPES:
-            yield Case(loss, {}, shape, axis)
-            yield Case(loss, filled({k: v for k, v in TOGETHER.items() if k in names}, shape[axis]), shape, axis)
-        for option in OPTIONS:
-            for value in OPTIONS[option] if option in names else []:
-                for shape, axis in SHAPES[:2]:
-                    yield Case(loss, filled({option: value}, shape[axis]), shape, axis)
-    for more in UNANNOTATED:
-        for shape, axis in SHAPES[:2]:
-            options = dict(filled(TOGETHER, shape[axis]), **more)
-            del options["label_scale"]
-            yield Case(losses.AsymmetricLoss, options, shape, axis)
+def together(loss):
+    return {option.name: TOGETHER[option.name] for option in loss.options if option.name in TOGETHER}
+
+
+def of_shapes():
+    """Each loss with its defaults, and with all that losses share, in each shape."""
+    return [case(loss, options, *shape) for loss in LOSSES for shape in SHAPES for options in ({}, together(loss))]
+
+
+def of_values():
+    """Each value of each option: on images alone, and on pixels with all that losses share."""
+    for loss in LOSSES:
+        for option in loss.options:
+            for value in () if option.name in OF_ARRAYS else option.values():
+                if value != option.default:
+                    yield case(loss, dict(NEEDED.get(option.name, {}), **{option.name: value}), *SHAPES[0])
+                yield case(loss, dict(together(loss), **{option.name: value}), *SHAPES[1])
+    for options in UNANNOTATED:
+        yield case(losses.AsymmetricLoss, dict(together(losses.AsymmetricLoss), **options), *SHAPES[1])
 
 
 def case_id(case):
@@ -70,7 +64,8 @@ def case_id(case):
     return f"{case.loss.__name__}-{'x'.join(map(str, case.shape))}-{options or 'default'}"
 
 
-CASES = list(cases())
+COMMON = of_shapes()
+CASES = COMMON + [case for case in of_values() if case not in COMMON]
 
 
 def inputs(case, seed=0, real=False, dtype=np.float64):
@@ -84,7 +79,7 @@ def inputs(case, seed=0, real=False, dtype=np.float64):
         labels *= np.round(random.rand(*case.shape), 2)
     first_row = [slice(None) if axis == case.axis % len(case.shape) else 0 for axis in range(len(case.shape))]
     labels[tuple(first_row)] = 0
-    if case.options.get("ignore_label"):
+    if case.options.get("ignore_label") is not None:
         labels[random.rand(*case.shape) < 0.2] = case.options["ignore_label"]
     return scores.astype(dtype), labels
 

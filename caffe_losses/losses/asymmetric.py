@@ -2,17 +2,18 @@
 
 import numpy as np
 
-from ..options import FLAG, Domain, Option, nullable, number
-from .focal import focal, focal_of_positive
+from ..options import FLAG, NO_NUMBERS, Domain, Option, nullable, number
+from .focal import GAMMAS, focal, focal_of_positive
 from .sigmoid import SigmoidLoss, sigmoid
 
-GAMMA_POS = Option("gamma_pos", 0.0, number(0, 100), "The gamma of the positive labels.")
-GAMMA_NEG = Option("gamma_neg", 4.0, number(0, 100), "The gamma of the other labels.")
+GAMMA_POS = Option("gamma_pos", 0.0, number(0, 100), "The gamma of the positive labels.", GAMMAS)
+GAMMA_NEG = Option("gamma_neg", 4.0, number(0, 100), "The gamma of the other labels.", GAMMAS)
 CLIP = Option(
     "clip",
     0.05,
     number(0, 1, high_open=True),
     "Lowers the probability p of the other labels to max(p - clip, 0). With p <= clip, they have no loss.",
+    (0, 0.3),
 )
 STOP_GRADIENT = Option(
     "stop_gradient",
@@ -32,7 +33,15 @@ def gamma_and_weight(value):
 UNANNOTATED = Option(
     "unannotated",
     None,
-    nullable(Domain("a list of a gamma in [0, 100] and a weight in [0, 1e6]", gamma_and_weight)),
+    nullable(
+        Domain(
+            "a list of a gamma in [0, 100] and a weight in [0, 1e6]",
+            gamma_and_weight,
+            "Sequence[float]",
+            ([0, 1], [1.5, 3], [2, 0.5]),
+            (*NO_NUMBERS, 1, [1], [1, 2, 3], [-1, 1], [101, 1], [1, -1], [1, 2e6], [1, "2"], "12"),
+        )
+    ),
     "What becomes of ignored labels, which nobody has judged. They count as labels 0, with a gamma and a weight of "
     "their own. null: they are left out.",
 )
@@ -47,8 +56,8 @@ class AsymmetricLoss(SigmoidLoss):
         d loss / d s = q^gamma_pos (gamma_pos p log p - q)
         d loss / d s = p q r^gamma_neg (1 / (1 - r) - gamma_neg log(1 - r) / r)        0 if p <= clip
 
-    and for soft labels their mixture. At gammas 0 and clip 0 it is SigmoidCrossEntropyLoss. The second
-    top is sigmoid(scores). The defaults are the paper's for many classes.
+    and for soft labels their mixture. At gammas 0 and clip 0 it is SigmoidCrossEntropyLoss. The
+    defaults are the paper's for many classes.
 
     With stop_gradient, the derivatives are those of the cross-entropies, times q^gamma_pos or r^gamma_neg. The paper
     does not say so; the authors' training code does it, with gamma_pos 0 (the default of their class is 1).
@@ -58,11 +67,12 @@ class AsymmetricLoss(SigmoidLoss):
     "Multi-label Classification with Partial Annotations using Class-aware Selective Loss", 2022: a higher gamma than
     gamma_neg. Choosing which labels to ignore by a prior, as the latter does, is left to the list.
 
-    Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
+    References:
+        Ridnik et al., "Asymmetric Loss For Multi-Label Classification", 2021, arXiv 2009.14119.
     """
 
     options = SigmoidLoss.options + (GAMMA_POS, GAMMA_NEG, CLIP, STOP_GRADIENT, UNANNOTATED)
-    summary = "like focal, with a γ for each kind of label, and a margin for t = 0"
+    summary = "Σ -(1 - p)^γ₊ log p for t = 1; -r^γ₋ log(1 - r), r = max(p - clip, 0), for t = 0"
     kernel = "asymmetric"
 
     def negative(self, scores):

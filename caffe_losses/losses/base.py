@@ -7,7 +7,6 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 (outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
 """
 
-import inspect
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Optional, Tuple
@@ -28,7 +27,6 @@ NO_FIELDS = {
     "class_weight": None, "pos_weight": None,
 }  # fmt: skip
 
-SELF = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 _mean_of_count = None
 
 
@@ -66,7 +64,9 @@ class Loss:
     """
 
     options: Tuple[Option, ...] = ()
+    of_calls: Tuple[Option, ...] = ()  # more of them, which a layer has not
     label_limit: float = LIMIT
+    labels_are: str = "a number in [0, 1e6]"
     has_probabilities: bool = True
     row_weights: bool = True  # whether rows may have weights
     activation: Optional[str] = None  # the Caffe layer that makes probabilities of the scores, if they are none
@@ -86,15 +86,9 @@ class Loss:
     def __init_subclass__(cls, **kwargs):
         """Signature and docstring of a subclass show its options."""
         super().__init_subclass__(**kwargs)
-        if "__init__" not in vars(cls):
-
-            def __init__(*only_self, **options):
-                super(cls, only_self[0]).__init__(*only_self[1:], **options)
-
-            __init__.__signature__ = describe.signature(cls, SELF)
-            cls.__init__ = __init__
+        cls.__signature__ = None if "__init__" in vars(cls) else describe.signature(cls)
         if cls.summary and vars(cls).get("__doc__"):
-            cls._about, cls.__doc__ = cls.__doc__, describe.class_docstring(cls)
+            cls._about, cls.__doc__ = cls.__doc__, describe.docstring(cls)
 
     @classmethod
     def name(cls):

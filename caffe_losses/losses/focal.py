@@ -3,14 +3,20 @@
 from ..options import Option, nullable, number
 from .sigmoid import SigmoidLoss, log_sigmoid, sigmoid
 
+GAMMAS = 0, 0.5, 3, 6, 7, 8  # to test with: the kernels have another way for whole numbers up to 7
 GAMMA = Option(
-    "gamma", 2.0, number(0, 100), "Focuses on wrong predictions: the loss is multiplied by (1 - p)^gamma. 0: no focus."
+    "gamma",
+    2.0,
+    number(0, 100),
+    "Focuses on wrong predictions: the loss is multiplied by (1 - p)^gamma. 0: no focus.",
+    GAMMAS,
 )
 ALPHA = Option(
     "alpha",
     0.25,
     nullable(number(0, 1)),
     "Weight of the positive labels. The other labels have 1 - alpha. null: all have 1.",
+    (None, 0.9),
 )
 
 
@@ -38,10 +44,11 @@ class SigmoidFocalLoss(SigmoidLoss):
         d loss / d s = alpha q^gamma (gamma p log p - q)
         d loss / d s = (1 - alpha) p^gamma (p - gamma q log q)
 
-    and for soft labels their mixture; finite at any score. At gamma 0 and alpha null it is
-    SigmoidCrossEntropyLoss. The second top is sigmoid(scores).
+    and for soft labels their mixture; finite at any score. At gamma 0 and alpha None it is
+    SigmoidCrossEntropyLoss.
 
-    Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
+    References:
+        Lin et al., "Focal Loss for Dense Object Detection", 2017, arXiv 1708.02002.
     """
 
     options = SigmoidLoss.options + (GAMMA, ALPHA)

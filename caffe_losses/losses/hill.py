@@ -1,7 +1,7 @@
 """The Hill loss, for data whose labels are incomplete."""
 
 from ..options import Option, number
-from .focal import focal_of_positive
+from .focal import GAMMAS, focal_of_positive
 from .sigmoid import SigmoidLoss, sigmoid
 
 LAMB = Option(
@@ -10,9 +10,12 @@ LAMB = Option(
     number(1, 100),
     "The paper's lambda: the loss of the other labels is (lamb - p) p^2. Below 1.5, its gradient is negative where p "
     "is near 1: such a label is taken to be missing.",
+    (1, 3),
 )
-MARGIN = Option("margin", 1.0, number(0, 100), "Lowers the scores of the positive labels, in their loss.")
-GAMMA = Option("gamma", 2.0, number(0, 100), "Focuses the positive labels: their loss is multiplied by (1 - p)^gamma.")
+MARGIN = Option("margin", 1.0, number(0, 100), "Lowers the scores of the positive labels, in their loss.", (0, 2.5))
+GAMMA = Option(
+    "gamma", 2.0, number(0, 100), "Focuses the positive labels: their loss is multiplied by (1 - p)^gamma.", GAMMAS
+)
 
 
 class HillLoss(SigmoidLoss):
@@ -25,10 +28,11 @@ class HillLoss(SigmoidLoss):
 
     and for soft labels their mixture. The gradient for a label 0 is 3 p^2 q^2 with the default lamb of 1.5: greatest at
     p = 0.5, and 0 at both ends. The loss for a label 1 is the paper's focal margin loss; its gradient goes
-    through n^gamma, too, as in the authors' code. That code sums over the batch: normalization NONE. The
-    second top is sigmoid(scores).
+    through n^gamma, too, as in the authors' code. That code sums over the batch: normalization NONE.
 
-    Zhang et al., "Simple and Robust Loss Design for Multi-Label Learning with Missing Labels", 2021, arXiv 2112.07368.
+    References:
+        Zhang et al., "Simple and Robust Loss Design for Multi-Label Learning with Missing Labels", 2021,
+        arXiv 2112.07368.
     """
 
     options = SigmoidLoss.options + (LAMB, MARGIN, GAMMA)

@@ -20,11 +20,12 @@ class LogSumExpLoss(Loss):
         p = T_pos log sum of e^(-s / T_pos) over the labels 1
 
     smooth maxima of s and of -s, -infinity where there is no such label. A subclass says in `of_sums` what it makes of
-    them. TwoWayLoss makes the same of a class, over all rows. Labels are 0 or 1. The second top is sigmoid(scores).
+    them. TwoWayLoss makes the same of a class, over all rows. Labels are 0 or 1.
     """
 
     options: Tuple[Option, ...] = (AXIS, LABEL_FORMAT, IGNORE_LABEL, NORMALIZATION)
     label_limit = 1
+    labels_are = "0 or 1"
     activation = "Sigmoid"
     temperature_neg = temperature_pos = 1.0
     of_classes = False  # whether the classes have such a loss, too

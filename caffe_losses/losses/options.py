@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from .. import files
-from ..options import FINITE, WHOLE, Domain, Option, nullable, number, one_of
+from ..options import FINITE, NO_NUMBERS, WHOLE, Domain, Option, nullable, number, one_of
 
 # Of labels and of each weight: products of them stay finite in float32, so that a finite loss has a finite gradient.
 LIMIT = 1e6
@@ -39,6 +39,9 @@ WEIGHTS = nullable(
     Domain(
         "a number in [0, 1e6], a list of one a class, or the name of a .npy or .txt file with them",
         class_weights,
+        "float | Sequence[float] | NDArray[Any] | str",
+        (2.5, [0.5, 1.5, 2.5, 3.5, 4.5]),  # tests repeat or cut a list to the number of classes
+        (*NO_NUMBERS, -1, [1, -1], [1, float("nan")], 2 * LIMIT, ["1"], "weights.csv"),
     )
 )
 AXIS = Option("axis", 1, WHOLE, "Axis of the classes. A negative number counts from the last axis.")
@@ -48,12 +51,13 @@ IGNORE_LABEL = Option(
     nullable(FINITE),
     "Labels exactly equal to this are ignored. DENSE: that class is left out for that row. "
     "INDEX: that index is skipped. A row with nothing else is left out.",
+    tried=(0, 0.25, 1),
 )
 NORMALIZATION = Option(
     "normalization",
     "VALID",
     one_of("FULL", "VALID", "BATCH_SIZE", "NONE"),
-    "Divides the summed loss. FULL: by all rows. VALID: by the rows that are not ignored. "
+    "Divides the summed loss. FULL: by the number of rows. VALID: by the number of rows that are not ignored. "
     "BATCH_SIZE: by the batch size. NONE: by 1.",
 )
 LABEL_FORMAT = Option(
@@ -72,8 +76,8 @@ LABEL_SMOOTHING = Option(
     "label_smoothing",
     0.0,
     number(0, 1, high_open=True),
-    "Softmax: a target t becomes (1 - e) t + e / C, where e is this value and C the number of classes that are not "
-    "ignored. Sigmoid: it becomes (1 - e) t + e / 2.",
+    "A target t becomes (1 - e) t + e / C, where e is this value and C the number of classes that are not ignored.",
+    tried=(0.1,),
 )
 CLASS_WEIGHT = Option("class_weight", None, WEIGHTS, "Multiplies the loss of each class.")
 POS_WEIGHT = Option("pos_weight", None, WEIGHTS, "Multiplies the loss of the positive labels.")

@@ -39,10 +39,11 @@ class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):
         loss = -sum over c of T_c log max(p_c, 1e-20)
         d loss / d p_j = -T_j / p_j, and 0 where p_j <= 1e-20
 
-    with the targets T of `DistributionLoss`, 1/M for each of M labels. No second top. From scores,
-    MultiLabelSoftmaxLoss is more exact and faster.
+    with the targets T of `DistributionLoss`, 1/M for each of M labels. From scores, MultiLabelSoftmaxLoss
+    is more exact and faster.
 
-    Caffe's MultinomialLogisticLoss for several labels, as in Mahajan et al., 2018, arXiv 1805.00932.
+    References:
+        Caffe's MultinomialLogisticLoss for several labels, as in Mahajan et al., 2018, arXiv 1805.00932.
     """
 
     of_scores = "MultiLabelSoftmaxLoss"
@@ -60,9 +61,10 @@ class BinaryCrossEntropyLoss(OfProbabilities, BinaryLoss):
         loss = -t log max(p, 1e-20) - (1 - t) log max(1 - p, 1e-20)
         d loss / d p = -t / p + (1 - t) / (1 - p), without the term that is clamped
 
-    No second top. From scores, SigmoidCrossEntropyLoss is more exact and faster.
+    From scores, SigmoidCrossEntropyLoss is more exact and faster.
 
-    Good, "Rational Decisions", 1952; clamped as Caffe's MultinomialLogisticLoss is.
+    References:
+        Good, "Rational Decisions", 1952; clamped as Caffe's MultinomialLogisticLoss is.
     """
 
     of_scores = "SigmoidCrossEntropyLoss"

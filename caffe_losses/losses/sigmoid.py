@@ -17,6 +17,15 @@ from .options import (
     POS_WEIGHT,
 )
 
+IGNORED_SCORES = (
+    "Labels exactly equal to this are ignored. DENSE: that score is left out. INDEX: that index is skipped, and a row "
+    "with nothing else is left out."
+)
+NORMALIZED_BY_SCORES = (
+    "Divides the summed loss. FULL: by the number of scores. VALID: by the number of scores that are not ignored. "
+    "BATCH_SIZE: by the batch size. NONE: by 1."
+)
+
 
 class BinaryLoss(Loss):
     """Base: per score, (1 - t) negative(s) + pos_weight t positive(s), times class_weight.
@@ -31,13 +40,14 @@ class BinaryLoss(Loss):
     options: Tuple[Option, ...] = (
         AXIS,
         LABEL_FORMAT,
-        LABEL_SMOOTHING,
+        LABEL_SMOOTHING._replace(meaning="A label t becomes (1 - e) t + e / 2, where e is this value."),
         CLASS_WEIGHT,
         POS_WEIGHT,
-        IGNORE_LABEL,
-        NORMALIZATION._replace(default="BATCH_SIZE"),
+        IGNORE_LABEL._replace(meaning=IGNORED_SCORES),
+        NORMALIZATION._replace(default="BATCH_SIZE", meaning=NORMALIZED_BY_SCORES),
     )
     label_limit = 1
+    labels_are = "a number in [0, 1]"
 
     def negative(self, scores):
         """(loss, derivative) of each score with the label 0."""
@@ -89,9 +99,10 @@ class SigmoidCrossEntropyLoss(SigmoidLoss):
 
     With pos_weight q: q t log(1 + exp(-s)) + (1 - t) log(1 + exp(s)). The same numbers as Caffe's
     C++ layer of this name, but ignore_label is compared exactly: C++ truncates the label first, so
-    that an ignore_label of 0 drops every soft label below 1. The second top is sigmoid(scores).
+    that an ignore_label of 0 drops every soft label below 1.
 
-    Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.2.
+    References:
+        Bishop, "Pattern Recognition and Machine Learning", 2006, section 4.3.2.
     """
 
     summary = "Σ max(s, 0) - s t + log(1 + e^-&#124;s&#124;)"

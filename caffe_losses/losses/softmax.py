@@ -71,9 +71,10 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
         d loss / d s_j = (sum over c of T_c) p_j - T_j
 
     which for labels of 0 and 1 is p_j - 1/M for the positives and p_j for the others. The targets are
-    those of `DistributionLoss`; labels are in [0, 1e6]. The second top is softmax(scores).
+    those of `DistributionLoss`.
 
-    Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018, arXiv 1805.00932.
+    References:
+        Mahajan et al., "Exploring the Limits of Weakly Supervised Pretraining", 2018, arXiv 1805.00932.
     """
 
     summary = "-(1/M) Σ y log softmax(s), over the M labels of the row"

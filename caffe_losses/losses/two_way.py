@@ -5,14 +5,20 @@ import numpy as np
 from ..options import Option, number
 from .base import mean_over_ranks
 from .log_sum_exp import CLASSES, ROWS, LogSumExpLoss, log_one_plus_exp
+from .options import NORMALIZATION
 
 TEMPERATURE_POS = Option(
     "temperature_pos",
     4.0,
     number(0.01, 1000),
     "The temperature of the positive labels. The higher, the more evenly they share the gradient.",
+    (1, 0.5),
 )
-TEMPERATURE_NEG = Option("temperature_neg", 1.0, number(0.01, 1000), "The temperature of the other labels.")
+TEMPERATURE_NEG = Option("temperature_neg", 1.0, number(0.01, 1000), "The temperature of the other labels.", (3, 0.5))
+NORMALIZED_TWICE = (
+    "Divides the summed losses of rows, and those of classes. VALID: each by the number of them that have a positive "
+    "label. FULL: by the number of all. BATCH_SIZE: by the batch size, and by the number of all classes. NONE: by 1."
+)
 
 
 class TwoWayLoss(LogSumExpLoss):
@@ -27,18 +33,23 @@ class TwoWayLoss(LogSumExpLoss):
         d loss / d s = sigmoid(n + p) e^(s / T_neg) / (sum of these)          for a label 0, in each term
         d loss / d s = -sigmoid(n + p) e^(-s / T_pos) / (sum of these)        for a label 1
 
-    The means are over the rows, and the classes, that have a positive label:
-    normalization VALID, as in the authors' code. FULL: over all; BATCH_SIZE: over the batch size, and all classes;
-    NONE: sums. Labels are 0 or 1: the authors' code takes any number above 0 as 1. It puts scores 100 lower
-    where the paper leaves them out; with temperature 4, that counts from scores of some hundred on.
+    The means are over the rows, and the classes, that have a positive label: normalization VALID, as in the authors'
+    code. That code takes any number above 0 as a label 1. It puts scores 100 lower where the paper leaves them out;
+    with temperature 4, that counts from scores of some hundred on.
 
-    A row is in the loss of its classes, too, so that it has no weight of its own: weights are refused. On several
-    processes, each one compares the rows of its own batch. The second top is sigmoid(scores).
+    A row is in the loss of its classes, too, so that it has no weight of its own. On several processes, each one
+    compares the rows of its own batch.
 
-    Kobayashi, "Two-way Multi-Label Loss", 2023, CVPR.
+    References:
+        Kobayashi, "Two-way Multi-Label Loss", 2023, CVPR.
     """
 
-    options = LogSumExpLoss.options + (TEMPERATURE_POS, TEMPERATURE_NEG)
+    options = (
+        *LogSumExpLoss.options[:-1],
+        NORMALIZATION._replace(meaning=NORMALIZED_TWICE),
+        TEMPERATURE_POS,
+        TEMPERATURE_NEG,
+    )
     summary = "log(1 + e^(n + p)) of rows and of classes: n, p are smooth maxima of s over t = 0, of -s over t = 1"
     kernel = "two_way"
     of_classes = True

@@ -11,10 +11,10 @@ class ZLPRLoss(LogSumExpLoss):
         d loss / d s = -e^-s / (1 + sum of e^-s)            for a label 1
 
     of each row. It is softmax cross-entropy for several labels, with the score 0 as the threshold; with one label or
-    none it ranks that threshold, too. A score of 0 or more, a probability of 0.5, is a label. Labels are 0 or 1.
-    The second top is sigmoid(scores).
+    none it ranks that threshold, too. A score of 0 or more, a probability of 0.5, is a label.
 
-    Su et al., "ZLPR: A Novel Loss for Multi-label Classification", 2022, arXiv 2208.02955.
+    References:
+        Su et al., "ZLPR: A Novel Loss for Multi-label Classification", 2022, arXiv 2208.02955.
     """
 
     summary = "log(1 + Σ e^s over t = 0) + log(1 + Σ e^-s over t = 1)"

@@ -2,6 +2,8 @@
 
 from collections import namedtuple
 
+from .. import losses
+
 
 class Template(
     namedtuple("Template", "title channels size resize transform rate clip num_classes batch iter_size images tests")
@@ -40,14 +42,10 @@ TEMPLATES = {
     "resnet50": Template(title="ResNet-50", transform=SUBTRACTED, rate=0.1, clip=None, **COLOR),
     "mobilenet": Template(title="MobileNet", transform=SCALED, rate=0.1, clip=None, **COLOR),
 }  # fmt: skip
-LOSSES = {
-    "softmax": "MultiLabelSoftmaxLoss",
-    "sigmoid": "SigmoidCrossEntropyLoss",
-    "focal": "SigmoidFocalLoss",
-    "asymmetric": "AsymmetricLoss",
-    "hill": "HillLoss",
-    "zlpr": "ZLPRLoss",
-    "two-way": "TwoWayLoss",
+LOSSES = {  # of scores, by the names of their files
+    loss.__module__.rpartition(".")[2].replace("_", "-"): name
+    for name, loss in losses.classes.items()
+    if loss.has_probabilities
 }
 LABEL_FORMATS = "DENSE", "INDEX"
 METRICS = "mAP", "hit@1"
