@@ -46,13 +46,13 @@ def logistic_row(p, targets):
 
 
 def distribution(row):
-    def loss(scores, labels, label_scale="COUNT", label_smoothing=0, class_weight=None):
+    def loss(scores, labels, label_scale="COUNT", label_smoothing=0, class_weight=None, **options):
         positive = [y for y in labels if y]
         if not positive:
             return 0.0, [0.0] * len(scores)
         scale = {"COUNT": len(positive), "SUM": sum(positive), "NONE": 1}[label_scale]
         targets = [(1 - label_smoothing) * y / scale + label_smoothing / len(labels) for y in labels]
-        return row(scores, [w * t for w, t in zip(class_weight or [1] * len(targets), targets)])
+        return row(scores, [w * t for w, t in zip(class_weight or [1] * len(targets), targets)], **options)
 
     return loss
 

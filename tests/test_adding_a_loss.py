@@ -64,17 +64,20 @@ def package(tmp_path_factory):
 
 def test_the_new_losses_pass_the_tests_of_all_losses_in_c_and_numpy(package):
     tests = "tests/test_losses.py", "tests/test_kernels.py"
-    done = python(package, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", MADE_UP)
+    contracts = "is_its_formula or central_difference or any_size_with or indices_are_dense"
+    done = python(
+        package, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests, "-k", f"({MADE_UP}) and ({contracts})"
+    )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert int(re.search(r"(\d+) passed", done.stdout).group(1)) > 300
 
 
 def test_the_kernels_are_what_computes(package):
     code = f"""
-import caffe_losses
+from caffe_losses import losses
 from caffe_losses.kernels import binding
 for name in {[word + "Loss" for word in MADE_UP.split(" or ")]}:
-    loss = caffe_losses.classes[name]()
+    loss = losses.classes[name]()
     loss.reshape((2, 3), (2, 3))
     assert loss.compiled, name
 print(sorted(binding.library().losses))
@@ -93,7 +96,7 @@ def test_tables_and_types_follow(package):
 @pytest.mark.parametrize(
     "kernel_options, said",
     [
-        ('"squared_hing", {"margin": 1}', "no kernel is called 'squared_hing'; losses.h has squared_margin, generalized"),
+        ('"squared_hing", {"margin": 1}', "no kernel is called 'squared_hing'; losses.h has squared_hinge, generalized"),
         ('"squared_hinge", {"margn": 1}', "kernel squared_hinge has options without margin and with margn; it reads margin"),
         ('"squared_hinge", {}', "kernel squared_hinge has options without margin; it reads margin"),
     ],
