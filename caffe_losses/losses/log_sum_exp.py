@@ -53,7 +53,7 @@ class LogSumExpLoss(Loss):
             labels = self.arrays[1].reshape(self.shape)
             soft = (labels != 0) & (labels < 2 - ROUNDING) & ~self.is_ignored(labels)
             if soft.any():
-                self.refuse("{}; give 0 or 1", self.place("labels", soft, self.inputs[1]))
+                self.refuse("{}; give 0 or 1", self.place("labels", soft, self.arrays[1]))
 
     def kernel_options(self):
         return self.kernel, {"temperature_neg": self.temperature_neg, "temperature_pos": self.temperature_pos}
