@@ -10,7 +10,7 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Optional, Tuple, Union
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Loss:
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
     scores_are: str = "scores"
     locks: Any
+    reduction: str
 
     def __init__(*only_self, **options):  # an option may not be called self, and is refused by name
         self, *others = only_self
@@ -107,14 +108,16 @@ class Loss:
 
     def __call__(
         self, scores: "ArrayLike", labels: "ArrayLike", weights: "Optional[ArrayLike]" = None
-    ) -> "Tuple[Union[float, np.ndarray], np.ndarray]":
+    ) -> Tuple[Any, np.ndarray]:
         scores = np.asarray(scores)
         dtype = scores.dtype if scores.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        arrays = [None if array is None else plain(array, dtype) for array in (scores, labels, weights)]
+        scores, labels = plain(scores, dtype), plain(labels, dtype)
+        if weights is not None:
+            weights = plain(weights, dtype)
         with self.locks.setdefault(os.getpid(), threading.Lock()):  # what a forward keeps for its backward is in self
-            self.reshape(*(None if array is None else array.shape for array in arrays), dtype)
+            self.reshape(scores.shape, labels.shape, None if weights is None else weights.shape, dtype)
             losses = np.empty(self.losses_shape, dtype) if self.reduction == "none" else None
-            loss = self.forward(*arrays, losses=losses)
+            loss = self.forward(scores, labels, weights, losses=losses)
             if losses is not None:
                 loss, self.normalizer = losses, 1.0
             return loss, self.backward(1.0, np.empty(scores.shape, dtype))

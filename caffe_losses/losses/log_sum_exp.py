@@ -69,7 +69,7 @@ def log_sum_exp(values, mask, axes):
     largest = kept.max(axis=axes, keepdims=True) if kept.size else lowest
     e = np.where(mask, np.exp(values - largest), 0)
     total = e.sum(axis=axes, keepdims=True)
-    return largest + np.log(total), np.where(mask, e / total, 0)
+    return largest + np.log(total), np.where(e, e / total, 0)
 
 
 def log_one_plus_exp(x):
