@@ -81,30 +81,6 @@ def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, mon
 
 @each_loss
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@pytest.mark.parametrize("shape", SIZES, ids=str)
-def test_nothing_is_written_beyond_the_arrays(loss, options, shape, monkeypatch):
-    """`make test-asan` sees reading, too."""
-    zeros, guards = np.zeros, []
-
-    def guarded(count, dtype=np.float64):
-        if not isinstance(count, int):
-            return zeros(count, dtype)
-        memory = np.full(count + 64, -np.inf, dtype)
-        memory[:count] = 0
-        guards.append(memory[count:])
-        return memory[:count]
-
-    scores, labels = inputs(loss, shape, options)
-    layer = loss(**known(loss, options))
-    monkeypatch.setattr(np, "zeros", guarded)
-    layer(scores, labels)
-    monkeypatch.undo()
-    assert guards
-    assert all((guard == -np.inf).all() for guard in guards)
-
-
-@each_loss
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (2, 5, 0), (0, 5, 20)], ids=str)
 def test_empty_blobs(loss, options, shape):
     scores = np.zeros(shape, np.float32)

@@ -424,7 +424,7 @@ def layout(array):
     return ", ".join([f"{array.dtype} {array.shape}", *faults])
 
 
-def plain(array, dtype):
+def plain(array, dtype) -> np.ndarray:
     """The array as `forward` takes it; a copy only if it has to be."""
     array = np.asarray(array, dtype, order="C")
     return array if array.flags.aligned else array.copy()
