@@ -4,12 +4,13 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caffe_losses import losses
-from caffe_losses.kernels import binding
+from caffe_losses.kernels import binding, build
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
@@ -211,6 +212,33 @@ for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
     assert "kernels" not in run(code.format("")).stderr
     refused = run(code.format(""), CAFFE_LOSSES_KERNELS="fast")
     assert "CAFFE_LOSSES_KERNELS: expected v4, v3, base or numpy, got 'fast'" in refused.stderr
+
+
+ELF_OF_AARCH64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
+
+
+def cut(library):
+    return library[: len(library) // 2]
+
+
+@pytest.mark.parametrize("content", [ELF_OF_AARCH64, cut, b"", b"no library\n"], ids=["arm", "cut", "empty", "text"])
+def test_a_library_that_cannot_be_loaded_means_numpy(content, tmp_path):
+    path = tmp_path / "library.so"
+    path.write_bytes(content(Path(build.LIBRARY).read_bytes()) if callable(content) else content)
+    code = f"""
+import numpy as np
+from caffe_losses import kernels, losses
+from caffe_losses.kernels import build
+build.LIBRARY = {str(path)!r}
+for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
+    loss(np.zeros((2, 3)), np.ones((2, 3)))
+print(kernels.level())
+"""
+    done = run(code)
+    assert (done.returncode, done.stdout) == (0, "numpy\n"), done.stderr
+    (line,) = [line for line in done.stderr.splitlines() if "RuntimeWarning" in line]
+    assert "caffe_losses: the kernels cannot be loaded (" in line
+    assert line.endswith("compile them with python -m caffe_losses.kernels")
 
 
 def test_compiling_without_a_compiler_says_so():
