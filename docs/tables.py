@@ -156,7 +156,7 @@ def function_stub():
     for name, loss in zip(caffe_losses.functions, LOSSES):
         weights = "ArrayLike | None" if loss.row_weights else "None"
         arrays = [f"{loss.scores_are}: ArrayLike", "labels: ArrayLike", f"weights: {weights} = None"]
-        text += definition(name, [*arrays, *options(loss)], "tuple[float, NDArray[Any]]")
+        text += definition(name, [*arrays, *options(loss)], "tuple[Any, NDArray[Any]]")
     return text
 
 

@@ -15,11 +15,11 @@ each = pytest.mark.parametrize("function, loss", list(zip(FUNCTIONS, LOSSES)), i
 
 @each
 def test_signatures_show_the_options(function, loss):
-    options = [option.name for option in loss.options]
+    options = [option.name for option in loss.options + loss.of_calls]
     of_function, of_class = inspect.signature(function), inspect.signature(loss)
     assert list(of_function.parameters)[1:] == ["labels", "weights", *options]
     assert list(of_class.parameters) == options
-    for option in loss.options:
+    for option in loss.options + loss.of_calls:
         for signature in (of_function, of_class):
             assert signature.parameters[option.name].default == option.default
             assert signature.parameters[option.name].kind is inspect.Parameter.KEYWORD_ONLY
@@ -59,5 +59,5 @@ def test_a_loss_of_ones_own_is_described_too():
 
         options = losses.SigmoidCrossEntropyLoss.options[:1]
 
-    assert list(inspect.signature(Own).parameters) == ["axis"]
+    assert list(inspect.signature(Own).parameters) == ["axis", "reduction"]
     assert inspect.getdoc(Own).startswith("A loss of one's own.\n\nArgs:\n    axis: ")

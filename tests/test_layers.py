@@ -35,11 +35,11 @@ def test_is_its_formula_times_loss_weight(case):
 
 @each_loss
 @pytest.mark.parametrize("phase", [caffe.TRAIN, caffe.TEST])
-def test_weights_probabilities_and_phase(loss, phase):
+def test_weights_more_tops_and_phase(loss, phase):
     case = Case(loss, {}, (4, 5, 2), 1)
     scores, labels = inputs(case, dtype=np.float32)
     weights = [np.arange(8, dtype=np.float32).reshape(4, 2)] * loss.row_weights
-    tops = ["loss", "probabilities"] if loss.has_probabilities else ["loss"]
+    tops = ["loss"] + ["probabilities"] * loss.has_probabilities + ["losses"] * loss.row_weights
     one = loss_net(loss.__name__, scores, labels, *weights, phase=phase, tops=tops)
     value, diff = run(one)
     expected, gradient = build(case)(scores, labels, *weights)
@@ -50,6 +50,9 @@ def test_weights_probabilities_and_phase(loss, phase):
         rows = np.moveaxis(scores, 1, 2).reshape(-1, 5).tolist()
         found = np.moveaxis(one.blobs["probabilities"].data, 1, 2).reshape(-1, 5)
         np.testing.assert_allclose(found, [list(of_row(row)) for row in rows], rtol=1e-6)
+    if loss.row_weights:
+        expected = build(case, reduction="none")(scores, labels, *weights)[0]
+        np.testing.assert_array_equal(one.blobs["losses"].data, expected)
 
 
 @each_loss
@@ -227,7 +230,8 @@ SETUP_REFUSALS = [
     ({"labels": np.zeros((C, N))}, "scores (8, 20) and labels (20, 8) differ"),
     ({"labels": np.zeros(3), "param": {"label_format": "INDEX"}}, "INDEX labels (3,) do not fit; give K class"),
     ({"weights": np.zeros(3)}, "weights (3,) for scores (8, 20); give one a row, 8 in all"),
-    ({"tops": ["loss", "p", "q"]}, "3 tops; give the loss"),
+    ({"tops": ["loss", "p", "q", "r"]}, "4 tops; give the loss and, optionally, the "),
+    ({"param": {"reduction": "none"}}, "expected parameters among axis, "),
 ]
 
 

@@ -26,9 +26,9 @@ class Library:
     """
 
     def __init__(self, path):
+        if not build.is_ours(path):
+            raise OSError("were compiled from other sources, or are cut off")
         self.loaded = ctypes.CDLL(path)
-        if self.text("sources") != build.digest():
-            raise OSError("were compiled from other sources")
         self.losses = {name: reads for name, *reads in map(str.split, self.text("losses").splitlines())}
         self.Problem, self.Result = self.structure("problem"), self.structure("result")
         self.options = {option for reads in self.losses.values() for option in reads}
@@ -54,9 +54,10 @@ class Library:
         known = [name for name in ("v4", "v3") if getattr(self.loaded, "has_" + name)()]
         return [name for name in (*known, "base") if hasattr(self.loaded, "forward_float_" + name)]
 
-    def function(self, name, variant, result, *arguments):
+    def function(self, name, variant, result):
+        """One that takes ctypes' own objects and None: without argtypes, a call costs a third less."""
         function = getattr(self.loaded, name + variant)
-        function.restype, function.argtypes = result, arguments
+        function.restype = result
         return function
 
 
@@ -113,7 +114,7 @@ memory_of = (ctypes.c_char * 0).from_buffer
 def address(array):
     if array is None:
         return None
-    return memory_of(array) if array.flags.writeable else array.ctypes.data
+    return memory_of(array) if array.flags.writeable else POINTER(array.ctypes.data)
 
 
 def exactly(what, expected, got):
@@ -142,11 +143,10 @@ class Kernel:
         arrays = {field: all_fields[field] for field in ("class_weight", "pos_weight")}
         all_fields.update((field, None if a is None else a.ctypes.data) for field, a in arrays.items())
         self.problem, self.result = of.Problem(**all_fields, **options), of.Result()
-        self._problem, self._result = ctypes.addressof(self.problem), ctypes.addressof(self.result)
+        self._problem, self._result = ctypes.byref(self.problem), ctypes.byref(self.result)
         variant = f"_{'float' if dtype == np.float32 else 'double'}_{level()}"
-        self._forward = of.function("forward", variant, None, *[POINTER] * 6)
-        self._backward = of.function("backward", variant, None, *[POINTER] * 4, ctypes.c_double, POINTER)
-        memory = np.zeros(of.function("memory_of", variant, ctypes.c_int64, POINTER)(self._problem), dtype)
+        self._forward, self._backward = (of.function(step, variant, None) for step in ("forward", "backward"))
+        memory = np.zeros(of.function("memory_of", variant, ctypes.c_int64)(self._problem), dtype)
         self.problem.memory = memory.ctypes.data
         self.kept = arrays, memory
 
@@ -155,10 +155,11 @@ class Kernel:
 
         losses  filled with the loss of each row or, of independent labels, of each score; or None
         """
-        self._forward(self._problem, address(scores), address(labels), address(weights), address(losses), self._result)
+        self._arrays = address(scores), address(labels), address(weights)
+        self._forward(self._problem, *self._arrays, address(losses), self._result)
         result = self.result
         return result.loss, result.valid, result.wrong
 
-    def backward(self, scores, labels, weights, scale, out):
-        """Write scale times the gradient of the last forward's loss into `out`."""
-        self._backward(self._problem, address(scores), address(labels), address(weights), scale, address(out))
+    def backward(self, scale, out):
+        """Write scale times the gradient of the last forward's loss into `out`; its arrays have to be there still."""
+        self._backward(self._problem, *self._arrays, ctypes.c_double(scale), address(out))

@@ -46,12 +46,20 @@ def digest():
     return content.hexdigest()[:16]
 
 
+def is_ours(library):
+    """Whether a library is of these sources, and whole: to load one that is cut may end the process, by SIGBUS."""
+    with open(library, "rb") as file:
+        return file.read().endswith(digest().encode())
+
+
 def build(library=LIBRARY):
     """Compile the library to this path; OSError, with what the compiler said, if it does not."""
     folder = tempfile.mkdtemp()
     try:
         made = os.path.join(folder, "library.so")
         link(objects(folder), made)
+        with open(made, "ab") as file:
+            file.write(digest().encode())
         shutil.copy(made, library + ".new")
         os.replace(library + ".new", library)  # a process that has loaded the old one keeps it
     finally:

@@ -4,7 +4,7 @@ import warnings
 
 import caffe
 
-from ..options import parse
+from ..options import checked, parse
 from . import clock
 from .loud import loud
 
@@ -14,36 +14,39 @@ class LossLayer(caffe.Layer):
     """A `caffe_losses.losses` class as a layer.
 
     bottom  scores, labels and, optionally, one weight a row; top  the loss and, optionally, the
-    probabilities. The gradient is that of the loss times top diff, which holds loss_weight. Labels and
-    weights are constants: where Caffe asks for their gradient (force_backward), it is 0; so is that
-    of the probabilities.
+    probabilities and the losses that it is the sum of. The gradient is that of the loss times top diff, which holds
+    loss_weight. Labels and weights are constants: where Caffe asks for their gradient (force_backward), it is 0; so is
+    that through the other tops.
     """
 
     loss_type = None
 
     def setup(self, bottom, top):
-        self.loss = self.loss_type(**parse(self.loss_type.name(), self.param_str))
+        name = self.loss_type.name()
+        self.loss = self.loss_type(**checked(name, self.loss_type.options, parse(name, self.param_str)))
         if len(bottom) not in (2, 3):
             self.loss.refuse("{} bottoms; give scores, labels and, optionally, weights", len(bottom))
-        tops = ["the loss"] + ["and, optionally, the probabilities"] * self.loss.has_probabilities
-        if not 1 <= len(top) <= len(tops):
-            self.loss.refuse("{} tops; give {}", len(top), " ".join(tops))
+        more = ["probabilities"] * self.loss.has_probabilities + ["losses"] * self.loss.row_weights
+        if not 1 <= len(top) <= 1 + len(more):
+            self.loss.refuse("{} tops; give the loss and, optionally, the {}", len(top), " and the ".join(more))
+        self.bottoms, self.more = range(len(bottom)), list(enumerate(more, 1))[: len(top) - 1]
         self.train = self.phase == caffe.TRAIN
-        self.forwards = 0
+        self.forwards, self.shapes = 0, None
 
     def reshape(self, bottom, top):
         # A forward comes next, and wants the same arrays: each view of a blob costs a microsecond.
-        self.arrays = [bottom[k].data for k in range(len(bottom))]
+        self.arrays = [bottom[k].data for k in self.bottoms]
         shapes = [array.shape for array in self.arrays]
-        if self.loss.shapes != (*shapes, None)[:3]:
+        if shapes != self.shapes:
             self.loss.reshape(*shapes)
+            self.shapes = shapes
             top[0].reshape()
-            if len(top) == 2:
-                top[1].reshape(*shapes[0])
+            for k, name in self.more:
+                top[k].reshape(*(shapes[0] if name == "probabilities" else self.loss.losses_shape))
 
     def forward(self, bottom, top):
-        probabilities = top[1].data if len(top) == 2 else None
-        top[0].data[...] = self.loss.forward(*self.arrays, probabilities=probabilities)
+        more = {name: top[k].data for k, name in self.more}
+        top[0].data[...] = self.loss.forward(*self.arrays, **more)
         self.forwards += 1
         if self.train:
             clock.tick()
@@ -53,7 +56,7 @@ class LossLayer(caffe.Layer):
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             self.loss.backward(top[0].diff.item(), bottom[0].diff)
-        for k in range(1, len(bottom)):
+        for k in self.bottoms[1:]:
             if propagate_down[k]:
                 bottom[k].diff[...] = 0
 

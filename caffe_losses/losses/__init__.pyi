@@ -17,7 +17,8 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE",
         label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+        reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class SigmoidCrossEntropyLoss(BinaryLoss):
@@ -25,7 +26,8 @@ class SigmoidCrossEntropyLoss(BinaryLoss):
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE"
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+        reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class AsymmetricLoss(BinaryLoss):
@@ -35,7 +37,7 @@ class AsymmetricLoss(BinaryLoss):
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma_pos: float = 0.0,
         gamma_neg: float = 4.0, clip: float = 0.05, stop_gradient: bool = False,
-        unannotated: Sequence[float] | None = None
+        unannotated: Sequence[float] | None = None, reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class SigmoidFocalLoss(BinaryLoss):
@@ -44,7 +46,7 @@ class SigmoidFocalLoss(BinaryLoss):
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma: float = 2.0,
-        alpha: float | None = 0.25
+        alpha: float | None = 0.25, reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class HillLoss(BinaryLoss):
@@ -53,7 +55,7 @@ class HillLoss(BinaryLoss):
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", lamb: float = 1.5,
-        margin: float = 1.0, gamma: float = 2.0
+        margin: float = 1.0, gamma: float = 2.0, reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class MultiLabelLogisticLoss(DistributionLoss):
@@ -61,7 +63,8 @@ class MultiLabelLogisticLoss(DistributionLoss):
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE",
         label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+        reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class BinaryCrossEntropyLoss(BinaryLoss):
@@ -69,18 +72,20 @@ class BinaryCrossEntropyLoss(BinaryLoss):
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE"
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
+        reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class TwoWayLoss(LogSumExpLoss):
     def __init__(
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID", temperature_pos: float = 4.0,
-        temperature_neg: float = 1.0
+        temperature_neg: float = 1.0, reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...
 
 class ZLPRLoss(LogSumExpLoss):
     def __init__(
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
-        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID"
+        normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+        reduction: Literal["normalized", "none"] = "normalized"
     ) -> None: ...

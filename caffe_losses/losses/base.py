@@ -7,6 +7,7 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 (outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
 """
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Optional, Tuple
@@ -17,7 +18,7 @@ from .. import kernels
 from ..labels import ROUNDING, looks_dense, repeated_indices, same_layout, size, wrong_dense, wrong_indices
 from ..options import Option, checked
 from . import describe
-from .options import LIMIT
+from .options import LIMIT, REDUCTION
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -49,8 +50,8 @@ def mean_over_ranks(count):
 class Loss:
     """A loss of scores (N, C, ...) and labels; its options are keyword arguments.
 
-    Calling it gives (loss, gradient). `reshape`, `forward` and `backward` are the same in three steps. Between a
-    forward and its backward the arrays must stay as they are: both read them.
+    Calling it gives (loss, gradient). `reshape`, `forward` and `backward` are the same in three steps, of C-contiguous
+    arrays of one type. Between a forward and its backward the arrays must stay as they are: both read them.
 
     scores   any shape, with the classes on `axis`; float32 or float64, the precision of the arithmetic
     labels   DENSE: one per score. INDEX: K class indices a row, (N, K, ...), padded with -1
@@ -64,7 +65,7 @@ class Loss:
     """
 
     options: Tuple[Option, ...] = ()
-    of_calls: Tuple[Option, ...] = ()  # more of them, which a layer has not
+    of_calls: Tuple[Option, ...] = (REDUCTION,)  # more of them, which a layer has not
     label_limit: float = LIMIT
     labels_are: str = "a number in [0, 1e6]"
     has_probabilities: bool = True
@@ -73,15 +74,23 @@ class Loss:
     kernel: Optional[str] = None
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
     scores_are: str = "scores"
-    calls: Any
+    locks: Any
+    reduction: str
 
     def __init__(*only_self, **options):  # an option may not be called self, and is refused by name
         self, *others = only_self
         if others:
             raise TypeError(f"{self.name()}: expected options by name, got {len(others)} without; give e.g. axis=1")
-        vars(self).update(checked(self.name(), self.options, options))
+        self.__setstate__(checked(self.name(), self.options + self.of_calls, options))
+
+    def __getstate__(self):
+        """The options are all that a copy takes: it has memory of its own."""
+        return {option.name: getattr(self, option.name) for option in self.options + self.of_calls}
+
+    def __setstate__(self, options):
+        vars(self).update(options)
         self.shapes = self.dtype = self.normalizer = None
-        self.calls = threading.Lock()  # of __call__
+        self.locks = {}  # of __call__, by process: one that was forked has nobody who would release its parent's
 
     def __init_subclass__(cls, **kwargs):
         """Signature and docstring of a subclass show its options."""
@@ -99,16 +108,19 @@ class Loss:
 
     def __call__(
         self, scores: "ArrayLike", labels: "ArrayLike", weights: "Optional[ArrayLike]" = None
-    ) -> Tuple[float, np.ndarray]:
-        scores, labels = np.asarray(scores), np.asarray(labels)
-        if scores.dtype not in (np.float32, np.float64):
-            scores = scores.astype(np.float64)
+    ) -> Tuple[Any, np.ndarray]:
+        scores = np.asarray(scores)
+        dtype = scores.dtype if scores.dtype in (np.float32, np.float64) else np.dtype(np.float64)
+        scores, labels = plain(scores, dtype), plain(labels, dtype)
         if weights is not None:
-            weights = np.asarray(weights)
-        with self.calls:  # one at a time: what a forward keeps for its backward is in this object
-            self.reshape(scores.shape, labels.shape, None if weights is None else weights.shape, scores.dtype)
-            loss = self.forward(scores, labels, weights)
-            return loss, self.backward(1.0, np.empty(scores.shape, scores.dtype))
+            weights = plain(weights, dtype)
+        with self.locks.setdefault(os.getpid(), threading.Lock()):  # what a forward keeps for its backward is in self
+            self.reshape(scores.shape, labels.shape, None if weights is None else weights.shape, dtype)
+            losses = np.empty(self.losses_shape, dtype) if self.reduction == "none" else None
+            loss = self.forward(scores, labels, weights, losses=losses)
+            if losses is not None:
+                loss, self.normalizer = losses, 1.0
+            return loss, self.backward(1.0, np.empty(scores.shape, dtype))
 
     # Shapes
 
@@ -133,8 +145,9 @@ class Loss:
         self.ignored_value = rounded(self.ignore_label, self.dtype)
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
+        self.losses_shape = self.shape_of_losses(tuple(scores))
         self.compiled = self.compile()
-        self.shapes = (scores, labels, weights)
+        self.shapes = tuple(None if shape is None else tuple(shape) for shape in (scores, labels, weights))
 
     def canonical(self, shape):
         """(outer, classes, inner) of the scores' shape."""
@@ -177,19 +190,28 @@ class Loss:
 
     # Forward and backward
 
-    def forward(self, scores, labels, weights=None, probabilities=None):
-        """The loss of arrays of the shapes that `reshape` was told.
+    def forward(self, scores, labels, weights=None, probabilities=None, losses=None):
+        """The loss of arrays of the shapes and the type that `reshape` was told.
 
-        `probabilities`, an array of the scores' shape, is filled with them.
+        `probabilities`, an array of the scores' shape, is filled with them, and `losses`, of the shape `losses_shape`,
+        with the losses that are summed: of each row or, of independent labels, of each score.
         """
         self.normalizer = None  # no backward, if this is refused
-        self.inputs = scores, labels, weights
-        if weights is not None:
+        if self.shapes is None:
+            self.refuse("forward has no reshape that it belongs to; call reshape first, with the arrays' shapes")
+        self.arrays = scores, labels, weights
+        self.check_array("scores", scores, self.shapes[0])
+        self.check_array("labels", labels, self.shapes[1])
+        if weights is not self.shapes[2]:  # both None
+            self.check_array("weights", weights, self.shapes[2])
             self.check_weights(weights)
-        self.arrays = [None if a is None else np.ascontiguousarray(a, self.dtype) for a in self.inputs]
+        if probabilities is not None:
+            self.check_array("probabilities", probabilities, self.shapes[0], writable=True)
+        if losses is not None:
+            self.check_losses(losses)
         if self.slots == self.classes and self.label_format == "INDEX" and looks_dense(labels, self.classes):
             self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
-        total, valid = self.by_kernel() if self.compiled else self.by_formula()
+        total, valid = self.by_kernel(losses) if self.compiled else self.by_formula(losses)
         self.normalizer = self.divisor(valid)
         loss = total / self.normalizer
         if not abs(loss) <= self.largest:  # a NaN is not
@@ -197,38 +219,57 @@ class Loss:
         if probabilities is not None:
             with np.errstate(all="ignore"):
                 self.probabilities(scores.reshape(self.shape), probabilities.reshape(self.shape))
-        return float(loss)
+        return loss
 
     def backward(self, top_diff, out):
         """Write top_diff times the gradient of the last forward's loss into `out`, and return it."""
         if self.normalizer is None:
             self.refuse("backward has no forward that it belongs to; call forward first, of the same shapes")
+        self.check_array("out", out, self.shapes[0], writable=True)
         scale = top_diff / self.normalizer
         if self.compiled:
-            self.compiled.backward(*self.arrays, scale, out)
+            self.compiled.backward(scale, out)
         else:
             np.multiply(self.gradient.reshape(out.shape), scale, out=out, casting="same_kind")
         return out
 
-    def by_kernel(self):
+    def check_array(self, name, array, shape, writable=False):
+        """Refuse an array that `reshape` was not told: the kernels would read or write beside it."""
+        if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
+            flags = array.flags
+            if flags.carray or (flags.c_contiguous and flags.aligned and not writable):
+                return
+        kind = "C-contiguous, aligned" + " and writable" * writable
+        remedy = f"give np.empty({shape}, np.{self.dtype})" if writable else "give such an array, or tell reshape"
+        expected = "none" if shape is None else f"{self.dtype} {shape}, {kind}"
+        self.refuse("{}: got {}, expected {}; {}", name, layout(array), expected, remedy)
+
+    def check_losses(self, losses):
+        if not self.row_weights:
+            self.refuse("losses of rows; expected none, as the loss is not a sum over rows; leave out reduction")
+        self.check_array("losses", losses, self.losses_shape, writable=True)
+
+    def by_kernel(self, losses):
         """(the summed loss, the units that are not ignored)"""
-        total, valid, wrong = self.compiled.forward(*self.arrays)
+        total, valid, wrong = self.compiled.forward(*self.arrays, losses)
         if wrong:
             self.check_domain()
         return total, valid
 
-    def by_formula(self):
+    def by_formula(self, losses):
         """The same, in float64, and the gradient of the sum."""
         self.check_domain()
-        scores, labels, weights = self.arrays
-        labels, ignored = self.dense(labels.astype(np.float64))
-        weights = 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner).astype(np.float64)
+        scores, labels, weights = (None if a is None else a.astype(np.float64) for a in self.arrays)
+        labels, ignored = self.dense(labels)
+        weights = 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner)
         with np.errstate(all="ignore"):  # what is not finite is named by `blame`
             scores = np.where(ignored, self.ignored_score, scores.reshape(self.shape))
             loss, gradient = self.formula(scores, labels, ignored)
-            self.gradient = np.where(ignored, 0, weights * gradient).astype(self.dtype)
-            total = float((weights * loss).sum()) if np.isfinite(self.gradient).all() else np.nan
-            return total, self.count_valid(ignored)
+            self.gradient = np.where(ignored, 0, weights * gradient)
+            if losses is not None:
+                losses[...] = (weights * loss).reshape(losses.shape)
+            finite = (np.abs(self.gradient) <= self.largest).all()
+            return float((weights * loss).sum()) if finite else np.nan, self.count_valid(ignored)
 
     ignored_score = -np.inf  # one that adds nothing, neither to a sum of exponentials nor where the label is 0
 
@@ -293,6 +334,11 @@ class Loss:
     def batch_size(self):
         return self.outer
 
+    def shape_of_losses(self, scores):
+        """The shape of one loss a unit: that of the scores, without the classes."""
+        axis = self.axis % len(scores)
+        return scores[:axis] + scores[axis + 1 :]
+
     def count_valid(self, ignored):
         return np.count_nonzero(~ignored.all(axis=1))
 
@@ -311,11 +357,19 @@ class Loss:
 
     def check_scores(self):
         """Refuse scores of infinity and NaN; those of -infinity that make the loss infinite are noticed by that."""
-        scores, labels, _ = self.inputs
-        wrong = ~(scores <= self.largest).reshape(self.shape)
-        wrong &= ~self.dense(labels)[1]
+        self.refuse_scores(~(self.arrays[0] <= self.largest))
+
+    def refuse_scores(self, wrong):
+        wrong &= self.is_kept()
         if wrong.any():
-            self.blame()
+            self.refuse(
+                "the loss is not finite: {}; lower base_lr, clip the gradients or look at the layers below",
+                self.place("scores", wrong, self.arrays[0]),
+            )
+
+    def is_kept(self):
+        """Which scores are not ignored."""
+        return ~self.dense(self.arrays[1])[1].reshape(self.shapes[0])
 
     def check_labels(self):
         """Refuse the first label that is none."""
@@ -330,12 +384,12 @@ class Loss:
             wrong = repeated_indices(labels, self.ignored_value)
             remedy = "give each class of a row once"
         if wrong.any():
-            self.refuse("{}; {}", self.place("labels", wrong, self.inputs[1]), remedy)
+            self.refuse("{}; {}", self.place("labels", wrong, self.arrays[1]), remedy)
 
     def check_weights(self, weights):
         wrong = ~((weights >= 0) & (weights <= LIMIT))
         if wrong.any():
-            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, self.inputs[2]), LIMIT)
+            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, weights), LIMIT)
 
     def place(self, name, wrong, array):
         """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""
@@ -350,20 +404,30 @@ class Loss:
 
     def blame(self):
         """Say what made the loss, in its type, infinite or NaN."""
-        self.check_labels()  # a NaN may be a label's
-        scores = self.inputs[0]
-        wrong = ~np.isfinite(scores)
-        if wrong.any():
-            self.refuse(
-                "the loss is not finite: {}; lower base_lr, clip the gradients or look at the layers below",
-                self.place("scores", wrong, scores),
-            )
-        largest = np.abs(scores) == np.abs(scores).max()
+        self.check_domain()  # a NaN may be a label's
+        scores = self.arrays[0]
+        self.refuse_scores(np.isneginf(scores))
+        size = np.where(self.is_kept(), np.abs(scores), 0)
         self.refuse(
             "the loss is not finite in {}: {}, and labels and weights are finite; scale them down",
             self.dtype,
-            self.place("scores", largest, scores),
+            self.place("scores", size == size.max(), scores),
         )
+
+
+def layout(array):
+    """'float64 (2, 3), read-only', for an error."""
+    if not isinstance(array, np.ndarray):
+        return type(array).__name__
+    faults = {"not C-contiguous": "c_contiguous", "not aligned": "aligned", "read-only": "writeable"}
+    faults = [text for text, flag in faults.items() if not array.flags[flag.upper()]]
+    return ", ".join([f"{array.dtype} {array.shape}", *faults])
+
+
+def plain(array, dtype) -> np.ndarray:
+    """The array as `forward` takes it; a copy only if it has to be."""
+    array = np.asarray(array, dtype, order="C")
+    return array if array.flags.aligned else array.copy()
 
 
 def rounded(value, dtype):

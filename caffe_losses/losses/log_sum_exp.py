@@ -53,7 +53,7 @@ class LogSumExpLoss(Loss):
             labels = self.arrays[1].reshape(self.shape)
             soft = (labels != 0) & (labels < 2 - ROUNDING) & ~self.is_ignored(labels)
             if soft.any():
-                self.refuse("{}; give 0 or 1", self.place("labels", soft, self.inputs[1]))
+                self.refuse("{}; give 0 or 1", self.place("labels", soft, self.arrays[1]))
 
     def kernel_options(self):
         return self.kernel, {"temperature_neg": self.temperature_neg, "temperature_pos": self.temperature_pos}
@@ -69,7 +69,7 @@ def log_sum_exp(values, mask, axes):
     largest = kept.max(axis=axes, keepdims=True) if kept.size else lowest
     e = np.where(mask, np.exp(values - largest), 0)
     total = e.sum(axis=axes, keepdims=True)
-    return largest + np.log(total), np.where(mask, e / total, 0)
+    return largest + np.log(total), np.where(e, e / total, 0)
 
 
 def log_one_plus_exp(x):

@@ -81,3 +81,10 @@ LABEL_SMOOTHING = Option(
 )
 CLASS_WEIGHT = Option("class_weight", None, WEIGHTS, "Multiplies the loss of each class.")
 POS_WEIGHT = Option("pos_weight", None, WEIGHTS, "Multiplies the loss of the positive labels.")
+REDUCTION = Option(
+    "reduction",
+    "normalized",
+    one_of("normalized", "none"),
+    "normalized: the loss is a number, the sum over the normalizer. none: it is an array, the loss of each row or, in "
+    "the sigmoid family, of each score, and the gradient is that of their sum.",
+)

@@ -25,9 +25,8 @@ class OfProbabilities:
         return -SLACK, 1 + SLACK
 
     def check_scores(self):
-        probabilities, labels, _ = self.inputs
-        wrong = ~((probabilities >= -SLACK) & (probabilities <= 1 + SLACK)).reshape(self.shape)
-        wrong &= ~self.dense(labels)[1]
+        probabilities = self.arrays[0]
+        wrong = ~((probabilities >= -SLACK) & (probabilities <= 1 + SLACK)) & self.is_kept()
         if wrong.any():
             text = "{}; give probabilities, or such scores to {}"
             self.refuse(text, self.place("scores", wrong, probabilities), self.of_scores)

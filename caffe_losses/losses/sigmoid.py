@@ -77,6 +77,9 @@ class BinaryLoss(Loss):
     def batch_size(self):
         return self.batch
 
+    def shape_of_losses(self, scores):
+        return scores
+
     def count_valid(self, ignored):
         return size(ignored.shape) - np.count_nonzero(ignored)
 

@@ -69,8 +69,8 @@ class TwoWayLoss(LogSumExpLoss):
             total, gradient = total + share * loss.sum(), gradient + share * slope
         return np.asarray(total), gradient
 
-    def by_kernel(self):
-        of_rows, rows, wrong = self.compiled.forward(*self.arrays)
+    def by_kernel(self, losses):
+        of_rows, rows, wrong = self.compiled.forward(*self.arrays, losses)
         if wrong:
             self.check_domain()
         problem, result = self.compiled.problem, self.compiled.result
