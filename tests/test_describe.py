@@ -1,15 +1,18 @@
 """What help(), inspect.signature and a type checker show of the losses; and how functions refuse arguments."""
 
+import doctest
 import inspect
+import re
 
 import numpy as np
 import pytest
 
 import caffe_losses
 from caffe_losses import losses
+from caffe_losses.losses.describe import in_python
 
 FUNCTIONS = list(caffe_losses.functions.values())
-LOSSES = list(caffe_losses.classes.values())
+LOSSES = list(losses.classes.values())
 each = pytest.mark.parametrize("function, loss", list(zip(FUNCTIONS, LOSSES)), ids=lambda x: x.__name__)
 
 
@@ -17,7 +20,7 @@ each = pytest.mark.parametrize("function, loss", list(zip(FUNCTIONS, LOSSES)), i
 def test_signatures_show_the_options(function, loss):
     options = [option.name for option in loss.options + loss.of_calls]
     of_function, of_class = inspect.signature(function), inspect.signature(loss)
-    assert list(of_function.parameters)[1:] == ["labels", "weights", *options]
+    assert list(of_function.parameters) == [loss.scores_are, "labels", "weights", *options]
     assert list(of_class.parameters) == options
     for option in loss.options + loss.of_calls:
         for signature in (of_function, of_class):
@@ -27,25 +30,47 @@ def test_signatures_show_the_options(function, loss):
 
 @each
 def test_docstrings_are_in_the_form_of_the_field(function, loss):
-    text = inspect.getdoc(function)
-    first = next(iter(inspect.signature(function).parameters))
-    parts = ["loss = ", "d loss / d ", f"\nArgs:\n    {first}: (N, C, ...)", "\n    labels: DENSE: "]
-    for part in [*parts, "\nReturns:\n    (loss, ", "\nRaises:\n    ValueError: ", "\nReferences:\n    "]:
-        assert part in text
-    for option in loss.options:
+    arrays = [f"    {loss.scores_are}: (N, C, ...)", f"    labels: DENSE: {loss.labels_are} for each score. INDEX: "]
+    ends = ["Returns:\n    (loss, ", "Raises:\n    ValueError: ", "References:\n    "]
+    for text, parts in (
+        (inspect.getdoc(function), ["Args:\n" + arrays[0], arrays[1], *ends, "Example:\n    >>> "]),
+        (inspect.getdoc(loss), ["Args:\n    axis: Axis ", "Called with:\n" + arrays[0], arrays[1], *ends]),
+    ):
+        for part in ["loss = ", "d loss / d ", *("\n" + part for part in parts)]:
+            assert part in text
+        assert ("weights: one number in [0, 1e6] for each row" in text) == loss.row_weights
         words = " ".join(text.split())
-        assert f"{option.name}: {option.meaning}" in words
-        assert f"{option.name}: {option.meaning}" in " ".join(inspect.getdoc(loss).split())
-    assert max(map(len, text.splitlines())) <= 120
+        for option in loss.options + loss.of_calls:
+            assert f"{option.name}: {in_python(option.meaning)}" in words
+        assert max(map(len, text.splitlines())) <= 120
+        assert not re.search(r"\b(null|second top)\b", text)
+
+
+@pytest.mark.parametrize("function, labels, full", [
+    (caffe_losses.multi_label_softmax_loss, "a number in [0, 1e6]", "rows"),
+    (caffe_losses.sigmoid_focal_loss, "a number in [0, 1]", "scores"),
+    (caffe_losses.zlpr_loss, "0 or 1", "rows"),
+], ids=lambda x: getattr(x, "__name__", None))  # fmt: skip
+def test_docstrings_say_what_labels_may_be_and_what_is_counted(function, labels, full):
+    words = " ".join(function.__doc__.split())
+    assert f"labels: DENSE: {labels} for each score." in words
+    assert f"FULL: by the number of {full}." in words
+
+
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda x: x.__name__)
+def test_examples_run(function):
+    example = doctest.DocTestParser().get_doctest(function.__doc__, {}, function.__name__, None, None)
+    assert doctest.DocTestRunner().run(example) == (0, 5)
 
 
 def test_functions_refuse_by_name():
     function, scores = caffe_losses.asymmetric_loss, np.zeros((2, 3))
-    with pytest.raises(TypeError, match=r"^asymmetric_loss: expected at most 3 positional arguments, scores, labels, "
-                       r"weights, got 4; give options by name, e\.g\. axis=1$"):  # fmt: skip
-        function(scores, scores, np.ones(2), 1)
-    with pytest.raises(TypeError, match=r"^asymmetric_loss: missing a required argument: 'labels'$"):
-        function(scores)
+    for arrays in ((scores, scores, np.ones(2), 1), (scores,)):
+        with pytest.raises(
+            TypeError,
+            match=r"^asymmetric_loss: .*; expected scores, labels, weights, and options by name, e\.g\. axis=1$",
+        ):
+            function(*arrays)
     with pytest.raises(
         ValueError, match=r"^AsymmetricLoss: expected parameters among .*, got 'klip'; did you mean clip"
     ):
@@ -61,3 +86,9 @@ def test_a_loss_of_ones_own_is_described_too():
 
     assert list(inspect.signature(Own).parameters) == ["axis", "reduction"]
     assert inspect.getdoc(Own).startswith("A loss of one's own.\n\nArgs:\n    axis: ")
+
+    class WithAnInit(Own):
+        def __init__(self, rate):
+            super().__init__()
+
+    assert list(inspect.signature(WithAnInit).parameters) == ["rate"]

@@ -11,6 +11,7 @@ import pytest
 import reference
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from registry import LOSSES, case
 from registry import settings as settings_of
 
 from caffe_losses import losses
@@ -19,28 +20,6 @@ from caffe_losses.options import parse
 CASES = int(os.environ.get("FUZZ", "300"))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
-CLASS_WEIGHT = st.sampled_from([0, 1, 3.5])
-OPTIONS = {
-    "axis": st.integers(-3, 3),
-    "label_format": st.sampled_from(["DENSE", "INDEX"]),
-    "label_scale": st.sampled_from(["COUNT", "SUM", "NONE"]),
-    "label_smoothing": st.sampled_from([0, 0.1, 0.99]),
-    "class_weight": CLASS_WEIGHT,
-    "pos_weight": CLASS_WEIGHT,
-    "ignore_label": st.sampled_from([None, -1, 0, 1, 2, 0.5, 255]),
-    "normalization": st.sampled_from(["FULL", "VALID", "BATCH_SIZE", "NONE"]),
-    "gamma": st.sampled_from([0, 0.5, 1, 2, 5]),
-    "alpha": st.sampled_from([None, 0, 0.25, 1]),
-    "gamma_pos": st.sampled_from([0, 0.5, 1, 2]),
-    "gamma_neg": st.sampled_from([0, 1, 4, 9]),
-    "clip": st.sampled_from([0, 0.05, 0.5]),
-    "stop_gradient": st.booleans(),
-    "unannotated": st.sampled_from([None, [0, 0.1], [2, 3], [0.5, 1]]),
-    "lamb": st.sampled_from([1, 1.5, 4]),
-    "margin": st.sampled_from([0, 1, 2.5]),
-    "temperature_pos": st.sampled_from([0.5, 1, 4]),
-    "temperature_neg": st.sampled_from([0.25, 1, 3]),
-}
 MISFITS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=3)
 )
@@ -53,16 +32,13 @@ STRANGE = [np.nan, np.inf, -np.inf, -1, 2, 255, 1e38]
 @st.composite
 def problems(draw):
     """A loss, its options, scores, labels and weights: fitting each other, but for a misfit here and there."""
-    kind = getattr(losses, draw(st.sampled_from(losses.__all__)))
+    kind = draw(st.sampled_from(LOSSES))
     names = [option.name for option in kind.options]
     shape = tuple(draw(st.lists(st.integers(1, 4), min_size=2, max_size=4)))
     axis = draw(st.integers(0, len(shape) - 1))
-    options = {name: draw(OPTIONS[name]) for name in draw(st.sets(st.sampled_from(names)))}
-    options["axis"] = axis
-    for name in {"class_weight", "pos_weight"} & set(options):
-        options[name] = draw(
-            st.one_of(st.just(0.5), st.lists(CLASS_WEIGHT, min_size=shape[axis], max_size=shape[axis]))
-        )
+    drawn = draw(st.sets(st.sampled_from(names)))
+    options = {o.name: draw(st.sampled_from((*o.domain.valid, *o.tried))) for o in kind.options if o.name in drawn}
+    options = case(kind, dict(options, axis=axis), shape, axis).options
     random = np.random.RandomState(draw(st.integers(0, 2**32 - 1)))
     strange = STRANGE * (draw(st.integers(0, 9)) == 0)
     values = SCORES if kind.has_probabilities else PROBABILITIES
@@ -119,19 +95,12 @@ def agrees(loss, scores, labels, weights, value, gradient):
     if not np.isfinite(scores).all():
         return  # an ignored score that is not finite, which the reference would take part in slicing off
     options = dict(settings_of(loss), ignore_label=loss.ignored_value)  # in the type of the labels
-    expected, slopes = reference.reduce(loss.name(), axis_made(loss, scores), labels, weights, **options)
+    expected, slopes = reference.reduce(loss.name(), scores, labels, weights, **options)
     eps = np.finfo(scores.dtype).eps
     gamma = max(getattr(loss, name, 0) for name in ("gamma", "gamma_pos", "gamma_neg"))
     scale = weight_scale(loss, labels, weights) * (1 + gamma) * (1 + loss.rows) * loss.classes
     assert abs(value - expected) <= 8 * eps * (abs(expected) + scale)
     assert np.abs(gradient - slopes.reshape(gradient.shape)).max() <= 8 * eps * (scale + np.abs(slopes).max())
-
-
-def axis_made(loss, scores):
-    return scores.reshape(-1, 1) if scores.ndim == 1 and loss.name() not in DISTRIBUTIONS else scores
-
-
-DISTRIBUTIONS = ("MultiLabelSoftmaxLoss", "MultiLabelLogisticLoss")
 
 
 def weight_scale(loss, labels, weights):

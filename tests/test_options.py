@@ -3,7 +3,7 @@ import os
 import numpy as np
 import pytest
 
-from caffe_losses import losses
+from caffe_losses import data, losses, metrics
 from caffe_losses.losses.options import LABEL_SMOOTHING, NORMALIZATION
 from caffe_losses.options import REQUIRED, Option, at_least, checked, parse
 
@@ -31,9 +31,10 @@ def test_other_param_strs_are_refused_in_one_line(text):
     assert len(str(error.value)) < 300
 
 
-def test_a_parameter_given_twice_is_refused():
+@pytest.mark.parametrize("text", ['{"axis": 1, "axis": 2}', "{'axis': 1, 'axis': 0}"])
+def test_a_parameter_given_twice_is_refused(text):
     with pytest.raises(ValueError, match=r"got 'axis \(twice\)'; remove it"):
-        losses.MultiLabelSoftmaxLoss(**parse("Loss", '{"axis": 1, "axis": 2}'))
+        losses.MultiLabelSoftmaxLoss(**parse("Loss", text))
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
@@ -43,25 +44,38 @@ def test_unknown_parameters_name_the_allowed_ones(loss):
     assert str(error.value).endswith("got 'momentum'; remove it")
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
-@pytest.mark.parametrize("bad", [[], {}, "", "x" * 99, 10**400, True, float("nan"), float("-inf"), -0.5, [[1]], ["1"]])
-def test_values_outside_an_options_domain_are_refused(loss, bad):
-    for option in loss.options:
-        if (option.name, bad) in (("ignore_label", -0.5), ("axis", 10**400), ("stop_gradient", True)):
-            continue  # lie in the domain
-        with pytest.raises(ValueError, match=f"{option.name} must be ") as error:
-            loss(**{option.name: bad})
-        assert option.domain.text in str(error.value)
-        assert len(str(error.value).splitlines()) == 1
+OWNERS = {loss.name(): (*loss.options, *loss.of_calls) for loss in LOSSES}
+OWNERS.update(MultiLabelMetrics=metrics.OPTIONS, MultiLabelImageData=data.OPTIONS)
+each_owner = pytest.mark.parametrize("owner, options", list(OWNERS.items()), ids=OWNERS)
 
 
-@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
-def test_defaults_lie_in_their_domains_and_are_described(loss):
-    for option in loss.options:
-        made = loss(**{option.name: option.default})
-        assert getattr(made, option.name) == getattr(loss(), option.name)
+@each_owner
+def test_values_outside_an_options_domain_are_refused(owner, options):
+    for option in options:
+        for bad in option.domain.invalid:
+            with pytest.raises(ValueError, match=f"^{owner}: {option.name} must be ") as error:
+                checked(owner, [option], {option.name: bad})
+            assert option.domain.text in str(error.value)
+            assert len(str(error.value).splitlines()) == 1
+
+
+@each_owner
+def test_defaults_and_values_to_test_with_lie_in_their_domains(owner, options):
+    for option in options:
+        for value in (*option.domain.valid, *option.tried):
+            checked(owner, [option], {option.name: value})
+        if option.default is not REQUIRED:
+            option.domain.convert(option.default)
         assert option.meaning.endswith(".")
         assert option.domain.text
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
+def test_options_of_losses_have_types_and_values_to_test_with(loss):
+    for option in (*loss.options, *loss.of_calls):
+        assert option.domain.type != "Any", f"{option.name}: give its Domain a type"
+        assert option.domain.invalid, f"{option.name}: give its Domain values that are refused"
+        assert set(map(str, option.values())) - {str(option.default)}, f"{option.name}: give it values to be tried"
 
 
 def test_bounds_are_what_they_say():

@@ -3,6 +3,7 @@
 import numpy as np
 
 import caffe_losses
+from caffe_losses import losses
 
 scores = np.zeros((2, 3))
 loss, gradient = caffe_losses.asymmetric_loss(scores, scores, clip=0.1)
@@ -13,3 +14,11 @@ caffe_losses.binary_cross_entropy_loss(probabilities=scores, labels=scores, clas
 caffe_losses.multi_label_softmax_loss(scores, scores, None, 1)  # type: ignore[call-arg]
 caffe_losses.multi_label_softmax_loss(scores, scores, label_scale="AMOUNT")  # type: ignore[arg-type]
 caffe_losses.SigmoidFocalLoss(clip=0.1)  # type: ignore[call-arg]
+caffe_losses.asymmetric_loss(scores, scores, ignore_label=-1, unannotated=(2, 0.5), stop_gradient=True)
+caffe_losses.asymmetric_loss(scores, scores, unannotated="2")  # type: ignore[arg-type]
+caffe_losses.asymmetric_loss(scores, scores, stop_gradient=0.5)  # type: ignore[arg-type]
+caffe_losses.two_way_loss(scores, scores, None)
+caffe_losses.two_way_loss(scores, scores, [1, 1])  # type: ignore[arg-type]
+losses.SigmoidFocalLoss(clip=0.1)  # type: ignore[call-arg]
+family: losses.BinaryLoss = caffe_losses.SigmoidFocalLoss(gamma=1)
+caffe_losses.predict_labels(scores, top_k=0.5)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ EXAMPLE = """\
     >>> import caffe_losses
     >>> {scores}, labels = [[0.9, 0.2, 0.5], [0.1, 0.4, 0.3]], [[1, 0, 1], [0, 1, 0]]
     >>> loss, gradient = caffe_losses.{name}({scores}, labels, normalization="NONE")
-    >>> lower, _ = caffe_losses.{name}({scores} - 0.1 * gradient, labels, normalization="NONE")
+    >>> lower, _ = caffe_losses.{name}({scores} - 0.01 * gradient, labels, normalization="NONE")
     >>> lower < loss
     True"""
 PYTHON = {"null": "None", "true": "True", "false": "False"}
