@@ -145,78 +145,102 @@ FUNCTION int64_t gathered_numbers(const Problem *p, int family) {
 
 FUNCTION int64_t tile_numbers(const Problem *p, int family) { return index_numbers(p, family) + 3 * gathered_numbers(p, family); }
 
-/* From where the indices of some rows come, of one `outer`, and where their labels go: how often each class is given.
- * What is no class is counted beyond the last class, without a branch. */
+/* From where the indices of some rows come, of one `outer` or of inner 1, and where their labels go: how often each class
+ * is given. What is no class is counted at `nowhere`, without a branch. */
 typedef struct {
   const number *from;
-  number *to;
-  int64_t class_to, none, rows; /* none: the class beyond the last */
+  int64_t row_from, rows;
+  number *to, *nowhere;
+  int64_t row_to, class_to;
 } Indices;
 
-FUNCTION mask is_class(const Problem *p, real label) {
-  mask known = (label >= 0) & (label < (number)p->classes);
-  return p->ignores ? known & ~(label == (number)p->ignore_label) : known;
+FUNCTION int64_t class_of(const Problem *p, number label, int *wrong) { /* or -1 */
+  int known = (label >= 0) & (label < (number)p->classes) & !((p->ignores != 0) & (label == (number)p->ignore_label));
+  int64_t c = known ? (int64_t)label : -1;
+  *wrong |= known ? (number)c != label : (label != -1) & !((p->ignores != 0) & (label == (number)p->ignore_label));
+  return c;
 }
 
-/* Indices that follow each other in memory: of one row (row_to 0), or of one slot of neighbouring rows (row_to 1). */
-FUNCTION void count_some(const Problem *p, Indices x, const number *from, int64_t n, int64_t row_to, int forget, mask *wrong) {
-  const number allowed = p->ignores ? (number)p->ignore_label : -1;
-  for (int64_t i = 0; i < n; i += LANES) {
-    real label = load_first(from + i, n - i, -1), class_or_0 = only(is_class(p, label), label);
-    mask known = is_class(p, label), class_ = whole_of(class_or_0);
-    *wrong |= (~known & (label != -1) & (label != allowed)) | (class_or_0 != number_of(class_));
-    class_ = (known & class_) | (~known & (whole)x.none);
-    number *to = x.to + i * row_to;
-    int lanes = (int)smaller_of(n - i, LANES);
-    for (int k = 0; k < lanes; ++k) {
-      number *place = to + class_[k] * x.class_to + k * row_to;
-      *place = forget ? 0 : *place + 1;
+/* The indices of a row follow each other. */
+FUNCTION int count_of_rows(const Problem *p, Indices x) {
+  int wrong = 0;
+  for (int64_t i = 0; i < x.rows; ++i)
+    for (int64_t k = 0; k < p->slots; ++k) {
+      int64_t c = class_of(p, x.from[i * x.row_from + k], &wrong);
+      *(c < 0 ? x.nowhere : x.to + i * x.row_to + c * x.class_to) += 1;
     }
-  }
+  return wrong;
 }
 
-static void count_indices(const Problem *problem, Indices x, int forget, Result *result) {
-  const Problem p = *problem; /* no store can change it */
+/* Those of one slot of neighbouring rows do. */
+FUNCTION int count_of_slots(const Problem *p, Indices x) {
   mask wrong = {0};
-  if (p.inner == 1) count_some(&p, x, x.from, p.slots, 0, forget, &wrong);
-  for (int64_t k = 0; p.inner > 1 && k < p.slots; ++k) count_some(&p, x, x.from + k * p.inner, x.rows, 1, forget, &wrong);
-  result->wrong |= any(wrong);
+  for (int64_t k = 0; k < p->slots; ++k)
+    for (int64_t i = 0; i < x.rows; i += LANES) {
+      real label = load_first(x.from + k * p->inner + i, x.rows - i, -1);
+      mask passed = p->ignores ? label == (number)p->ignore_label : label != label;
+      mask known = (label >= 0) & (label < (number)p->classes) & ~passed, class_ = whole_of(only(known, label));
+      wrong |= (~known & ~passed & (label != -1)) | (number_of(class_) != only(known, label));
+      class_ = (known & class_) | (~known & (whole)p->classes); /* a class beyond the last is no class, either */
+      int lanes = (int)smaller_of(x.rows - i, LANES);
+      for (int lane = 0; lane < lanes; ++lane) x.to[i + lane + class_[lane] * x.class_to] += 1;
+    }
+  return any(wrong);
 }
 
 static void set_labels(const Problem *p, Indices x, int64_t row, number label) {
-  for (int64_t c = 0; c < p->classes; ++c) x.to[c * x.class_to + row] = label;
+  for (int64_t c = 0; c < p->classes; ++c) x.to[row * x.row_to + c * x.class_to] = label;
 }
 
 /* A row of nothing but ignored indices gets the label NEVER for each class: it is ignored whole. */
-static void read_indices(const Problem *p, Indices x, Result *result) {
-  count_indices(p, x, 0, result);
-  for (int64_t i = 0; p->ignores && i < x.rows; ++i) {
-    int positive = 0, ignored = 0;
+static void never_label(const Problem *p, Indices x) {
+  for (int64_t i = 0; i < x.rows; ++i) {
+    int positive = 0, ignored = 0, wrong = 0;
     for (int64_t k = 0; k < p->slots; ++k) {
-      number label = x.from[i + k * p->inner];
+      number label = x.from[i * x.row_from + k * p->inner];
       ignored |= label == (number)p->ignore_label;
-      positive |= label >= 0 && label < (number)p->classes && label != (number)p->ignore_label;
+      positive |= class_of(p, label, &wrong) >= 0;
     }
     if (ignored && !positive) set_labels(p, x, i, NEVER);
   }
 }
 
-static void forget_indices(const Problem *p, Indices x, Result *result) {
-  for (int64_t i = 0; p->ignores && i < x.rows; ++i)
-    if (x.to[i] == NEVER) set_labels(p, x, i, 0);
-  count_indices(p, x, 1, result);
+static void read_indices(const Problem *problem, Indices x, Result *result) {
+  const Problem p = *problem; /* no store can change it */
+  result->wrong |= p.inner == 1 ? count_of_rows(&p, x) : count_of_slots(&p, x);
+  if (p.ignores) never_label(&p, x);
+}
+
+/* Sets the labels to 0 again, one by one. */
+static void forget_indices(const Problem *problem, Indices x, Result *result) {
+  const Problem p = *problem;
+  int wrong = 0;
+  (void)result;
+  for (int64_t i = 0; p.ignores && i < x.rows; ++i)
+    if (x.to[i * x.row_to] == NEVER) set_labels(&p, x, i, 0);
+  for (int64_t k = 0; k < p.slots; ++k)
+    for (int64_t i = 0; i < x.rows; ++i) {
+      int64_t c = class_of(&p, x.from[i * x.row_from + k * p.inner], &wrong);
+      *(c < 0 ? x.nowhere : x.to + i * x.row_to + c * x.class_to) = 0;
+    }
+}
+
+/* How many labels a tile has in memory, before those of no class. */
+FUNCTION int64_t labels_of(const Problem *p, const Tile *t) {
+  return (t->layout == LINE ? t->rows : padded(t->rows)) * p->classes;
 }
 
 /* Of all rows of a tile: of a gathered one, they may be in several `outer`. */
 static void with_indices(const Problem *p, const Arrays *a, const Tile *t, void act(const Problem *, Indices, Result *),
                          Result *result) {
-  Indices x = {0, p->memory, t->layout == LINE ? 1 : padded(t->rows), p->classes, 1};
+  const int line = t->layout == LINE;
+  const int64_t lanes = line ? 1 : padded(t->rows), row_to = line ? p->classes : 1;
+  Indices x = {0, p->inner == 1 ? p->slots : 1, t->rows, 0, p->memory + labels_of(p, t), row_to, lanes};
   for (int64_t i = 0; i < t->rows; i += x.rows) {
     int64_t row = t->row + i, inner = inner_of(p, row);
-    x.from = a->labels + outer_of(p, row) * p->slots * p->inner + inner;
-    x.to = p->memory + (t->layout == LINE ? i * p->classes : i);
-    if (t->layout == LINE) x.none = (t->rows - i) * p->classes; /* beyond the last row */
     if (p->inner > 1) x.rows = smaller_of(t->rows - i, p->inner - inner);
+    x.from = a->labels + outer_of(p, row) * p->slots * p->inner + inner;
+    x.to = p->memory + i * row_to;
     act(p, x, result);
   }
 }
@@ -277,7 +301,12 @@ static int next_tile(const Problem *p, int family, const Arrays *a, Tile *t, Res
 }
 
 static void leave_tile(const Problem *p, const Arrays *a, const Tile *t, Result *result) {
-  if (p->index) with_indices(p, a, t, forget_indices, result);
+  if (p->index) {
+    const int64_t labels = labels_of(p, t), of_no_class = t->layout == LINE ? 1 : padded(t->rows);
+    const int many = p->slots * 8 > p->classes;
+    if (!many) with_indices(p, a, t, forget_indices, result);
+    memset(p->memory + (many ? 0 : labels), 0, (size_t)(many ? labels + of_no_class : of_no_class) * sizeof(number));
+  }
   if (t->layout == GATHERED && t->out) scatter(p, t, t->out, a->out);
 }
 
