@@ -143,7 +143,7 @@ def here(compiler, timed):
         try:
             build.build(build.LIBRARY)
         except OSError as error:
-            return dict(found, refused=re.sub(r".*error: (#error )?", "", str(error)))
+            return dict(found, refused=re.sub(r".*error: (#error )?", "", str(error)).strip('"'))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         found.update(seconds=used.ru_utime + used.ru_stime, kilobytes=os.path.getsize(build.LIBRARY) // 1000)
         found["scalar loops"] = [loop.function for loop in loops.scalar_loops(build.LIBRARY)]
@@ -217,14 +217,18 @@ def time_tables(results, table):
 
 
 def misses(results):
-    """A line for each measurement above its limit."""
+    """A line for each loss and case that is above its limit anywhere."""
+    above = {}
     for compiler, name, level in timed_levels(results):
         for loss, (of_sigmoid, of_plain) in ratios(level).items():
             if of_sigmoid > OF_SIGMOID:
-                yield f"{compiler} {name}: {loss} takes {of_sigmoid:.2f} of sigmoid"
+                above.setdefault(f"{loss} over sigmoid", []).append((of_sigmoid, f"{compiler} {name}"))
             for case, x in of_plain.items():
                 if x > OF_PLAIN and case != "all":
-                    yield f"{compiler} {name}: {loss} with {case} takes {x:.2f} of plain"
+                    above.setdefault(f"{loss} with {case} over plain", []).append((x, f"{compiler} {name}"))
+    for what, where in above.items():
+        most, place = max(where)
+        yield f"{what}: {len(where)} times, most {most:.2f} ({place})"
 
 
 def compiler_rows(results):
@@ -244,7 +248,11 @@ def compiler_rows(results):
 def text(results, table):
     missed = list(misses(results))
     parts = [table(*compiler_rows(results)), *time_tables(results, table)]
-    parts.append("Missed:\n\n" + "\n".join(f"- {line}" for line in missed) if missed else "No limit is missed.")
+    parts.append(
+        f"Missed, of {len(timed_levels(results))} lines:\n\n" + "\n".join(f"- {line}" for line in missed)
+        if missed
+        else "No limit is missed."
+    )
     return "\n\n".join(parts)
 
 
@@ -253,6 +261,10 @@ def write(content):
     before, start, rest = readme.read_text().partition(MARKS[0])
     after = rest[rest.index(MARKS[1]) :]
     readme.write_text(f"{before}{start}\n{content}\n\n{after}")
+
+
+def one_line(numbers):
+    return f"[{' '.join(numbers[1].split())}]"
 
 
 def main():
@@ -269,7 +281,7 @@ def main():
     results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     for system in args.systems or SYSTEMS:
         results[system] = in_system(system, SYSTEMS[system])
-        RESULTS.write_text(json.dumps(results, indent=1).replace("\n        ", " ") + "\n")
+        RESULTS.write_text(re.sub(r"\[\s+([\d.e,\s-]+?)\s+\]", one_line, json.dumps(results, indent=1)) + "\n")
     content = text([result for system in SYSTEMS for result in results.get(system, [])], table)
     print(content)
     write(content)

@@ -6,7 +6,7 @@ from pathlib import Path
 from caffe_losses.kernels import build
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
-import loops  # noqa: E402
+import loops
 
 
 def test_no_loop_computes_number_by_number():
