@@ -9,6 +9,7 @@
 # make truth      compares the losses with PyTorch (which it installs)
 # make fuzz       FUZZ random cases, 100,000 if not said otherwise
 # make bench      times the losses against Caffe's C++ layers and others; bench-check: against the last bench
+# make bench-compilers  compiles, compares and times the kernels with other compilers, in bare systems: as root
 # make bench-images  times MultiLabelImageData against ImageData of a Caffe with OpenCV, which it builds
 # make bench-parallel  times training on several ranks, on two hosts too: as root
 # make converters  runs deploy nets in OpenCV, MNN and onnxruntime (which it installs), and compares: half an hour
@@ -79,6 +80,9 @@ bench: all
 bench-check: all
 	$(run)python benchmarks/bench.py --check
 
+bench-compilers: all
+	$(run)python benchmarks/compilers.py
+
 bench-images: all
 	CAFFE_BUILD=build/opencv docker/install-caffe build/opencv/venv -DOPENCV=ON
 	build/opencv/venv/bin/pip install -q --disable-pip-version-check -e '.[data]'
@@ -106,5 +110,5 @@ docker-check:
 clean:
 	rm -rf build .venv
 
-.PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-images bench-parallel \
-  converters gpu-proof lint docker-check clean
+.PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-compilers bench-images \
+  bench-parallel converters gpu-proof lint docker-check clean
