@@ -43,19 +43,17 @@ FUNCTION real exponential(real x) {
   return only(~(x < -88.0f), p * (real)(((bits)shifted << 23) + 0x3f800000u)); /* 2^n, by its bits */
 }
 
-/* 2 atanh(w) for |w| <= 1/3; the polynomial is a Chebyshev fit of (2 atanh(w) - 2 w) / w^3 in w^2. */
-FUNCTION real twice_atanh(real w) {
-  real v = w * w;
+/* log(1 + x) for x in [0, 1]: with w = x / (2 + x), it is 2 atanh(w) = 2 w + w^3 p = x - w (x - w^2 p), where 2 w would cost
+ * the rounding of w. p is a Chebyshev fit of (2 atanh(w) - 2 w) / w^3 in w^2, for w up to 1/3. */
+FUNCTION real log1p_up_to_1(real x) {
+  real w = x / (2.0f + x), square = w * w;
   real p = all(2.3224329e-1f);
-  p = p * v + 2.1706577e-1f;
-  p = p * v + 2.8592358e-1f;
-  p = p * v + 3.9999706e-1f;
-  p = p * v + 6.6666667e-1f;
-  return 2.0f * w + w * v * p;
+  p = p * square + 2.1706577e-1f;
+  p = p * square + 2.8592358e-1f;
+  p = p * square + 3.9999706e-1f;
+  p = p * square + 6.6666667e-1f;
+  return x - w * (x - square * p);
 }
-
-/* log(1 + x) = 2 atanh(x / (2 + x)), for x in [0, 1]. */
-FUNCTION real log1p_up_to_1(real x) { return twice_atanh(x / (2.0f + x)); }
 
 /* log(x) = n log 2 + log(1 + f), with 1 + f in [sqrt(1/2), sqrt(2)) and Cephes' polynomial; for x > 0, no denormal.
  * In two parts: n * 0.693359375, which is exact, and the rest. */
