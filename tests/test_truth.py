@@ -108,7 +108,7 @@ def of_softmax(loss, scores, labels, ignored):
 
 def of_logistic(loss, scores, labels, ignored):
     targets = loss.targets(labels, ignored)
-    return targets / scores, loss.of_targets(scores, targets)[0]
+    return targets / np.maximum(scores, 1e-20), loss.of_targets(scores, targets)[0]
 
 
 def of_zlpr(loss, scores, labels, ignored):
@@ -144,22 +144,22 @@ def of_label(loss, scores, label):
     if isinstance(loss, losses.BinaryCrossEntropyLoss):
         return 1 / np.maximum(scores if label else 1 - scores, 1e-20), 1 + cost
     if isinstance(loss, losses.SigmoidCrossEntropyLoss):
-        return np.ones(cost.shape), cost
+        return np.full(cost.shape, 1), cost
     if isinstance(loss, losses.HillLoss) and not label:
-        return loss.lamb + 0 * cost, loss.lamb * (1 + cost)
+        return np.full(cost.shape, loss.lamb), loss.lamb * (1 + cost)
     if isinstance(loss, losses.AsymmetricLoss) and not label:
         size = steep(loss, scores, loss.gamma_neg)
         return size, size * (1 + cost)
     alpha = loss.alphas()[label] if isinstance(loss, losses.SigmoidFocalLoss) else 1
     size = max(1, getattr(loss, "gamma_pos", getattr(loss, "gamma", 0)))
-    return alpha * size + 0 * cost, size * (alpha + cost)
+    return np.full(cost.shape, alpha * size), size * (alpha + cost)
 
 
 def steep(loss, scores, gamma):
     """max(1, gamma), and for 0 < gamma < 1 the power's slope above `clip`, where it begins steeply; at 0, with a step."""
     r = np.exp(-np.logaddexp(0, -scores)) - loss.clip
     if not loss.clip or gamma >= 1:
-        return max(1, gamma) + 0 * r
+        return np.full(r.shape, max(1, gamma))
     with np.errstate(all="ignore"):
         return np.where(abs(r) < 2**-22, np.inf, np.where(r > 0, np.maximum(1, gamma * r ** (gamma - 1)), 1))
 
