@@ -1,6 +1,13 @@
 /* The elementary functions that the losses are made of.
  *
- * float: polynomials, each right to about one unit in the last place (ulp); benchmarks/functions.c tries all floats.
+ * float: polynomials. benchmarks/functions.c has tried all floats; the largest errors in units in the last place (ulp), and
+ * where they are, with a fused multiply-add (v3, v4, NEON) and without one (base):
+ *
+ *   exponential     1.08 at -16.287966     1.05 at -48.866352       -87.33 and above; below, by less than FLT_MIN
+ *   log1p_up_to_1   1.06 at 0.63925254     1.30 at 0.6466285
+ *   logarithm       0.85 at 0.70312661     0.89 at 0.69870615
+ *   log1p_any       1.21 at 0.39968258     1.26 at 0.39741236
+ *
  * A NaN stays one. double: those of the C library, lane by lane.
  */
 #ifndef CAFFE_LOSSES_FUNCTIONS_H
