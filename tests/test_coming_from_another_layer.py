@@ -11,7 +11,7 @@ import cv2
 import documents
 import numpy as np
 import pytest
-from nets import fill, input_layer, net
+from nets import fill, input_layer, loss_layer, net, run
 from pictures import picture
 from rewiring import command, layer, parsed, wire
 
@@ -284,3 +284,19 @@ def test_the_pascal_example(tmp_path, monkeypatch):
     assert float(stock.forward()["loss"].flat[0]) == pytest.approx(loss, rel=1e-6)
     stock.backward()
     np.testing.assert_allclose(loaded.blobs["scores"].diff, stock.blobs["scores"].diff, atol=1e-6)
+
+
+def test_softmax_with_loss_ends_at_87_3_where_ours_goes_on():
+    inputs = {"scores": np.array([[0.0, 100]]), "label": np.zeros(1)}
+    bottoms = "".join(input_layer(name, values.shape) for name, values in inputs.items())
+    found = []
+    for loss in (
+        layer("loss", "SoftmaxWithLoss", "scores label", "loss"),
+        loss_layer("MultiLabelSoftmaxLoss", list(inputs), param={"label_format": "INDEX"}),
+    ):
+        loaded = net(bottoms + loss)
+        fill(loaded, **inputs)
+        found.append(run(loaded))
+    (old, old_gradient), (new, new_gradient) = found
+    assert (round(old, 1), new) == (87.3, 100)
+    np.testing.assert_array_equal(old_gradient, new_gradient)

@@ -248,6 +248,9 @@ FUNCTION Sum log_of_sum(const number *max, const number *sum, const number *rest
   return value;
 }
 
+/* No sum is between 0 and 1. */
+FUNCTION real sum_or_1(const number *sum, const number *rest) { return larger(load(sum) + load(rest), all(1)); }
+
 /* The summed loss of n groups, and how many of them count: those with a positive label or, if only rows have a loss, any. */
 FUNCTION double finish_groups(int loss, const Problem *problem, Groups g, int64_t n, const number *weights, number *losses, int64_t *valid) {
   const Problem here = *problem, *p = &here;
@@ -260,8 +263,8 @@ FUNCTION double finish_groups(int loss, const Problem *problem, Groups g, int64_
     real weight = weights ? load_first(weights + i, n - i, 0) : all(1), lost_here = only(first(n - i), weight * cost.loss);
     lost = plus(lost, lost_here);
     if (losses) store_first(losses + i, lost_here, n - i);
-    store(g.slope_neg + i, weight * cost.slope_neg / larger(load(g.sum_neg + i), all(1))); /* no sum is between 0 and 1 */
-    store(g.slope_pos + i, weight * cost.slope_pos / larger(load(g.sum_pos + i), all(1)));
+    store(g.slope_neg + i, weight * cost.slope_neg / sum_or_1(g.sum_neg + i, g.rest_neg + i));
+    store(g.slope_pos + i, weight * cost.slope_pos / sum_or_1(g.sum_pos + i, g.rest_pos + i));
     for (int k = 0; k < LANES; ++k) *valid -= counted[k];
   }
   return total(lost);

@@ -116,7 +116,10 @@ FUNCTION Cost hill_0(real s, const Options *o) {
   return cost;
 }
 
-FUNCTION Cost hill_1(real s, const Options *o) { return focal_1(s - (number)o->margin, o); }
+FUNCTION Cost hill_1(real s, const Options *o) {
+  const number margin = (number)o->margin, rest = (number)(o->margin - (double)margin); /* near the margin, rest matters */
+  return focal_1((s - margin) - rest, o);
+}
 
 /* BinaryCrossEntropyLoss, of a probability: -log max(1 - p, 1e-20), 1 / (1 - p) unless it is clamped */
 FUNCTION Cost minus_log(real p) {
