@@ -1,7 +1,8 @@
 # make            .venv, a complete Caffe with this package in it
 # make example    train and compare both losses on the Yeast benchmark
 # make emoji      hashtags from pictures: three losses, with and without resampling (3 minutes)
-# make test       the tests, on real Caffe
+# make test-fast  the tests that start no process and train nothing: under a minute, after each edit
+# make test       all tests, on real Caffe
 # make test-hosts  training on two hosts, which are network namespaces: as root
 # make kill-test  50 random kills of a running training
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
@@ -14,7 +15,7 @@
 # make bench-parallel  times training on several ranks, on two hosts too: as root
 # make converters  runs deploy nets in OpenCV, MNN and onnxruntime (which it installs), and compares: half an hour
 # make gpu-proof  on a machine with an NVIDIA GPU: what runs on it, compared with the CPU; builds Caffe for it first
-# make lint       ruff, and the types of what the package offers
+# make lint       ruff, the types of what the package offers, which room imports which, and house rules
 # make docker-check  builds the CPU image with docker, buildah or podman, and runs in it what it is for
 recipe := docker/install-caffe $(wildcard docker/*.txt docker/*.cpp docker/*.cmake)
 run := .venv/bin/
@@ -35,6 +36,9 @@ example: all
 
 emoji: all
 	@$(run)python examples/emoji/run.py
+
+test-fast: all
+	$(run)pytest -q -n auto -m "not slow"
 
 test: all .venv/mpi-installed
 	$(run)pytest -q -n auto
@@ -103,6 +107,8 @@ lint: all
 	$(run)ruff check .
 	$(run)ruff format --check .
 	$(run)mypy
+	$(run)lint-imports --no-cache
+	$(run)python tests/house_rules.py
 
 docker-check:
 	docker/prove
@@ -110,5 +116,5 @@ docker-check:
 clean:
 	rm -rf build .venv
 
-.PHONY: all example emoji test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check bench-compilers bench-images \
-  bench-parallel converters gpu-proof lint docker-check clean
+.PHONY: all example emoji test-fast test test-hosts kill-test test-oldest test-asan truth fuzz bench bench-check \
+  bench-compilers bench-images bench-parallel converters gpu-proof lint docker-check clean

@@ -16,8 +16,9 @@ from caffe.proto import caffe_pb2
 
 BIN = os.path.dirname(sys.executable)
 PROGRAM = os.path.join(BIN, "caffe")
-# No PYTHONPATH, no VIRTUAL_ENV, no activated PATH.
-BARE = {"PATH": os.defpath, "GLOG_logtostderr": "1"}
+# No VIRTUAL_ENV, no activated PATH; on PYTHONPATH this checkout alone.
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+BARE = {"PATH": os.defpath, "GLOG_logtostderr": "1", "PYTHONPATH": ROOT}
 MAX_ITER = 40
 
 generator = np.random.default_rng(0)

@@ -1,10 +1,34 @@
 import os
+import sys
 
 import pytest
 
-from caffe_losses import kernels
-
+# Processes that tests start, the caffe program's Python included, import this checkout, whatever is installed.
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("GLOG_minloglevel", "2")  # before caffe is imported: only errors
+
+from caffe_losses import kernels  # noqa: E402
+
+STARTS = "subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"  # a process, as Python's audit calls it
+running = []  # the test whose turn it is, with its fixtures
+
+
+def guard(event, arguments):
+    if event in STARTS and running and not running[0].get_closest_marker("slow"):
+        pytest.fail(f"{running[0].nodeid} starts a process; mark it with pytest.mark.slow, as make test-fast runs it")
+
+
+if hasattr(sys, "addaudithook"):  # from Python 3.8 on
+    sys.addaudithook(guard)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_protocol(item):
+    running[:] = [item]
+    yield
+    running.clear()
 
 
 @pytest.fixture(autouse=True, scope="session")

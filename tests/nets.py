@@ -8,6 +8,11 @@ import tempfile
 
 import caffe
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# Where docker/install-caffe has left Caffe's source: here, or beside the environment of another checkout.
+BUILD = os.environ.get("CAFFE_BUILD") or os.path.join(
+    ROOT if os.path.isdir(os.path.join(ROOT, "build", "source")) else os.path.dirname(sys.prefix), "build"
+)
 CAFFE = os.path.join(os.path.dirname(sys.executable), "caffe")  # the program of the environment under test
 
 
@@ -64,8 +69,8 @@ def run(loaded, loss="loss"):
 
 
 def caffe_program(*arguments, cwd, check=True, **more):
-    """Run the caffe program without any help from the environment; returns the finished process."""
-    env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "VIRTUAL_ENV", "GLOG_minloglevel")}
+    """Run the caffe program; returns the finished process."""
+    env = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "GLOG_minloglevel")}
     env["GLOG_logtostderr"] = "1"  # and to no file
     done = subprocess.run(
         [CAFFE, *arguments], cwd=str(cwd), env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more

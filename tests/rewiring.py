@@ -6,14 +6,14 @@ from contextlib import ExitStack
 import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format
+from nets import BUILD
 
 from caffe_losses import losses, wiring
 from caffe_losses.__main__ import parser
 from caffe_losses.net import prototxt, trial
 from caffe_losses.net.view import View
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STOCK = os.path.join(ROOT, "build", "source", "models")
+STOCK = os.path.join(BUILD, "source", "models")
 MODELS = "bvlc_alexnet", "bvlc_reference_caffenet", "bvlc_googlenet", "finetune_flickr_style"
 OF_SCORES = [name for name in losses.__all__ if getattr(losses, name).has_probabilities]
 CLASSES = 7

@@ -224,6 +224,7 @@ def test_the_share_of_pictures_and_the_area_that_is_erased():
     assert_uniform(erased, 0.045, 0.205)
 
 
+@pytest.mark.slow
 def test_what_is_erased_is_a_rectangle_of_random_values():
     values, aspects = [], []
     for image in holes(1, (0.05, 0.2)):
@@ -269,6 +270,7 @@ def read(source, batches=4, start=0, **options):
     return reader, data
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_for_any_number_of_workers_and_after_a_resumption(tmp_path):
     source = write_list(tmp_path, 6)
     reader, data = read(source, **ALL, workers=1, seed=7)

@@ -254,6 +254,8 @@ READER = """
 import sys
 sys.path.insert(0, {root!r})
 from caffe_losses.data import Batches
+
+pytestmark = pytest.mark.slow
 batches = Batches(True, source={source!r}, classes=3, batch_size=4, workers=2)
 while True:
     batches.next()

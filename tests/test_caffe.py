@@ -54,6 +54,7 @@ def trained(tmp_path_factory):
 # The installation.
 
 
+@pytest.mark.slow
 def test_program_and_pycaffe_share_the_installed_library_and_miss_none(tmp_path):
     pycaffe = os.path.join(os.path.dirname(caffe.__file__), "_caffe.so")
     library = os.path.join(BIN, "..", "lib", "libcaffe.so")
@@ -92,16 +93,18 @@ def test_layers_that_the_project_relies_on_are_built_in():
 # The program.
 
 
+@pytest.mark.slow
 def test_program_prints_its_version(tmp_path):
     assert run(tmp_path, "--version").strip() == f"caffe version {caffe.__version__}"
 
 
-def test_train_finds_our_layer_with_nothing_set_and_the_loss_falls(trained):
+def test_train_finds_our_layer_and_the_loss_falls(trained):
     log = (trained / "log").read_text()
     assert losses(log)[MAX_ITER] < 0.7 * losses(log)[0]
     assert len(re.findall(r"Test net output #0: loss = \d", log)) == 2
 
 
+@pytest.mark.slow
 def test_resumed_training_ends_where_the_uninterrupted_one_does(trained):
     start = trained / f"model_iter_{MAX_ITER // 2}.solverstate"
     log = run(trained, "train", "--solver", "resumed.prototxt", "--snapshot", start)
@@ -111,6 +114,7 @@ def test_resumed_training_ends_where_the_uninterrupted_one_does(trained):
         np.testing.assert_allclose(resumed, uninterrupted, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_finetuning_starts_at_the_loss_of_the_weights(trained):
     start = trained / f"model_iter_{MAX_ITER}.caffemodel"
     log = run(trained, "train", "--solver", "finetuned.prototxt", "--weights", start)
@@ -118,6 +122,7 @@ def test_finetuning_starts_at_the_loss_of_the_weights(trained):
     assert losses(log)[MAX_ITER] < losses(log)[0]
 
 
+@pytest.mark.slow
 def test_both_snapshot_formats_are_weights_to_the_program_and_to_pycaffe(trained):
     run(trained, "train", "--solver", "hdf5.prototxt")
     binary = trained / f"model_iter_{MAX_ITER}.caffemodel"
@@ -141,6 +146,7 @@ def test_both_snapshot_formats_are_weights_to_the_program_and_to_pycaffe(trained
     assert [float(loss) for pair in printed for loss in pair] == [expected] * 4
 
 
+@pytest.mark.slow
 def test_time_names_each_layer_forward_and_backward(trained):
     log = run(trained, "time", "--model", "net.prototxt", "--iterations", "2")
     for layer in "data", "scores", "loss":
@@ -148,6 +154,7 @@ def test_time_names_each_layer_forward_and_backward(trained):
             assert re.search(rf"\b{layer}\s+{direction}: \S+ ms", log)
 
 
+@pytest.mark.slow
 def test_interrupted_training_exits_well_and_leaves_a_whole_snapshot(trained):
     log = trained / "endless.log"
     with log.open("w") as stderr:
@@ -170,6 +177,14 @@ def test_interrupted_training_exits_well_and_leaves_a_whole_snapshot(trained):
     assert [blob.size for blob in weights(state.learned_net)] == [24, 4]
 
 
+def test_what_is_installed_is_found_with_nothing_set(tmp_path):
+    x = L.DummyData(shape={"dim": [1]})
+    write_net(tmp_path, x=x, y=python_layer(x, "Missing", module="caffe_losses"))
+    log = run(tmp_path, "time", "--model", "net.prototxt", code=1, PYTHONPATH="")
+    assert "'caffe_losses' has no attribute 'Missing'" in log
+
+
+@pytest.mark.slow
 def test_users_own_layer_is_found_on_pythonpath_and_not_in_the_current_folder(tmp_path):
     (tmp_path / "users_own.py").write_text("from caffe import Layer\nclass Nothing(Layer):\n    pass\n")
     x = L.DummyData(shape={"dim": [1]})
@@ -180,6 +195,7 @@ def test_users_own_layer_is_found_on_pythonpath_and_not_in_the_current_folder(tm
     assert "'users_own' has no attribute 'Missing'" in log
 
 
+@pytest.mark.slow
 def test_exception_in_a_layer_ends_training_with_traceback_and_no_snapshot(tmp_path):
     x = L.DummyData(shape={"dim": [2, 3]})
     loss = our_loss(x, x, param_str="{'axes': 1}")

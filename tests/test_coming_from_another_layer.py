@@ -255,6 +255,7 @@ layer { name: "loss" type: "SigmoidCrossEntropyLoss" bottom: "scores" bottom: "l
 """
 
 
+@pytest.mark.slow
 def test_the_pascal_example(tmp_path, monkeypatch):
     """Its images become what its transformer makes of them, its loss and gradient stay."""
     monkeypatch.chdir(tmp_path)

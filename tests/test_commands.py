@@ -134,7 +134,8 @@ def folder(tmp_path_factory):
 
 def without(module, folder, *words):
     """The finished process of a command to which a module is missing."""
-    environment = dict(os.environ, HIDDEN=module, PYTHONPATH=str(folder / "hide"), GLOG_minloglevel="2")
+    path = os.pathsep.join([str(folder / "hide"), os.environ["PYTHONPATH"]])
+    environment = dict(os.environ, HIDDEN=module, PYTHONPATH=path, GLOG_minloglevel="2")
     command = [sys.executable, "-m", "caffe_losses", *words]
     return subprocess.run(command, cwd=str(folder), env=environment, capture_output=True, text=True, timeout=120)
 
@@ -157,6 +158,7 @@ def not_installed(module, package):
     return f"the Python module {module} is not installed; pip install {package}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module, reason", [("caffe", CAFFE), ("google", not_installed("google", "protobuf"))])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_caffe_or_protobuf(folder, command, module, reason):
@@ -166,6 +168,7 @@ def test_without_caffe_or_protobuf(folder, command, module, reason):
     assert not (folder / "out.prototxt").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, module, reason", [
     (PREDICT, "cv2", not_installed("cv2", "opencv-python-headless")),
     (EVALUATE, "cv2", not_installed("cv2", "opencv-python-headless")),
@@ -191,6 +194,7 @@ def test_all_missing_modules_are_named_at_once(monkeypatch):
     assert extras.remedy("tqdm") == not_installed("tqdm", "tqdm")
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_counted_say_why(folder):
     """h5py counts those of HDF5Data; Caffe itself reads them without."""
     import h5py
@@ -206,6 +210,7 @@ def test_images_that_cannot_be_counted_say_why(folder):
     assert without("tqdm", folder, *words).returncode == 0  # a bar is not needed
 
 
+@pytest.mark.slow
 def test_a_users_module_that_is_missing(folder):
     net = input_layer("data", (2, 3)) + (
         'layer { name: "own" type: "Python" bottom: "data" top: "own" python_param { module: "no_such" layer: "Own" } }'

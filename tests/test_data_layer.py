@@ -12,6 +12,8 @@ from nets import CAFFE, caffe_program, net
 from pictures import picture, write_list
 from processes import ended
 
+pytestmark = pytest.mark.slow
+
 SOLVER = 'net: "net.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: {max_iter} display: 1 snapshot_prefix: "it" '
 
 

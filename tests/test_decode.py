@@ -137,6 +137,7 @@ def test_what_opencv_does_not_take_is_called_too_large(tmp_path):
         pixels(tmp_path, bytes(content))
 
 
+@pytest.mark.slow
 def test_so_is_what_does_not_fit_into_memory(tmp_path):
     content = bytearray(jpeg())
     place = content.find(b"\xff\xc0")

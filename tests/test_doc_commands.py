@@ -4,6 +4,7 @@ import functools
 import json
 import re
 import shutil
+import sys
 
 import documents
 import layouts
@@ -69,6 +70,7 @@ def key_of(block):
     return max(keys, key=lambda key: len(key[1]), default=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("sh"), ids=block_id)
 def test_each_block_runs_or_says_why_not(block, tmp_path, request):
     key = key_of(block)
@@ -88,7 +90,7 @@ def walk(tmp_path_factory):
     (block,) = [block for block in blocks("sh", "README.md") if "caffe-losses split" in block.text]
     folder = tmp_path_factory.mktemp("walk")
     pictures(folder, split=False)
-    here = {"~/caffe_losses": str(documents.ROOT), "mobilenet": "lenet"}
+    here = {"~/caffe_losses/.venv": sys.prefix, "~/caffe_losses": str(documents.ROOT), "mobilenet": "lenet"}
     text = functools.reduce(lambda text, word: text.replace(word, here[word]), here, block.text)
     first = shell(text, folder)
     again = shell(text, folder)
@@ -273,6 +275,7 @@ def train(text, folder, request):
     assert (folder / "net_iter_200.caffemodel").is_file()
 
 
+@pytest.mark.slow
 def test_training_on_four_processes(tmp_path):
     """Apart, as docker/entry leaves it out where mpirun is not installed."""
     (block,) = [block for block in blocks("sh", "docs/training.md") if block.text.startswith("mpirun")]

@@ -30,6 +30,7 @@ def builds():
     return re.findall(r"^docker build (.*)$", read("docs/caffe-and-docker.md"), re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_scripts_are_executable_and_their_syntax_is_right(name):
     path = os.path.join(ROOT, "docker", name)
@@ -87,6 +88,7 @@ def test_the_tests_that_gradcheck_runs_exist():
         assert os.path.exists(os.path.join(ROOT, path))
 
 
+@pytest.mark.slow
 def test_gpu_proof_says_that_there_is_no_card_before_any_work(tmp_path):
     """With a nvidia-smi that sees no card, as on a machine without one."""
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\necho No devices were found\nexit 6\n")
@@ -99,6 +101,7 @@ def test_gpu_proof_says_that_there_is_no_card_before_any_work(tmp_path):
     assert line.startswith("gpu-proof: nvidia-smi names no NVIDIA GPU on this machine; call it where one is")
 
 
+@pytest.mark.slow
 def test_the_checks_of_gpu_proof_refuse_a_caffe_for_the_cpu():
     done = subprocess.run([sys.executable, "tests/gpu_proof.py"], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 2
@@ -130,6 +133,7 @@ def test_without_apt_docker_is_named(tmp_path):
     assert "there is no apt-get here; use Docker: docker build -t caffe-losses -f docker/Dockerfile ." in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mpirun", [{}, {"mpirun": ""}])
 def test_all_missing_packages_are_named_at_once(tmp_path, mpirun):
     done = install(tmp_path, dpkg_query="installed cmake", apt_get="", id="1000", **mpirun)
@@ -142,6 +146,7 @@ def test_all_missing_packages_are_named_at_once(tmp_path, mpirun):
     assert set(command) == expected
 
 
+@pytest.mark.slow
 def test_numpy_stays_at_the_major_version_that_caffe_was_built_for(tmp_path):
     """pip installs no package with this one that wants a later numpy, whatever numpy was there when it was built."""
     command = [sys.executable, "setup.py", "-q", "egg_info", "--egg-base", str(tmp_path)]

@@ -9,6 +9,7 @@ import documents
 import numpy as np
 import pytest
 from documents import PAGES, ROOT, block_id, blocks
+from house_rules import OTHERS
 from nets import fill, input_layer, net
 
 import caffe_losses
@@ -23,13 +24,6 @@ SHAPES = {
     "label": (4,),
     "weights": (4,),
 }
-OTHERS = [  # prose and links alone
-    "CHANGELOG.md",
-    "benchmarks/README.md",
-    "benchmarks/parallel.md",
-    "examples/emoji/README.md",
-    "examples/yeast/README.md",
-]
 RUN_BY = "protobuf", "python", "sh", "csv", "jsonl", "txt", "mermaid"  # the languages that have a test below
 
 
@@ -43,18 +37,6 @@ def test_each_code_block_is_of_a_language_that_is_run(page):
     assert len(re.findall(r"```|~~~", text)) == 2 * len(own)
     assert {block.language for block in own} <= set(RUN_BY)
     assert not re.search(r"^(?: {4}|\t)", documents.prose(page), re.MULTILINE), "an indented code block"
-
-
-@pytest.mark.parametrize("page", [*PAGES, *OTHERS])
-def test_no_line_of_prose_is_over_120_characters(page):
-    assert not [line for line in documents.prose(page).splitlines() if len(line) > 120 and not line.startswith("|")]
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_inline_code_and_links_are_on_one_line(page):
-    for line in documents.prose(page).splitlines():
-        assert line.count("`") % 2 == 0, line
-        assert line.startswith("|") or line.count("[") == line.count("]"), line
 
 
 @pytest.mark.parametrize("page", [*PAGES, *OTHERS])
@@ -73,6 +55,7 @@ def test_each_page_is_linked_from_the_readme():
         assert f"]({page})" in documents.read("README.md")
 
 
+@pytest.mark.slow
 def test_option_tables_are_up_to_date():
     command = [sys.executable, str(ROOT / "docs" / "tables.py"), "--check"]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -92,6 +75,7 @@ def test_tables_of_commands_have_every_option(command, cells):
     assert set(re.findall(r"--[a-z][\w-]*", " ".join(cells))) == documents.options_of(command)
 
 
+@pytest.mark.slow
 def test_each_command_has_a_table():
     output = subprocess.run([sys.executable, "-m", "caffe_losses", "--help"], capture_output=True, text=True).stdout
     names = set(re.findall(r"^    (\w+)(?:  |$)", output, re.MULTILINE))
@@ -180,6 +164,7 @@ def test_the_layer_to_come_from_gives_the_same(old, new):
     np.testing.assert_allclose(old[1], new[1], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", list(filter(is_of("MultiLabelImageData"), blocks("protobuf"))), ids=block_id)
 def test_the_data_layer_reads(block, tmp_path, monkeypatch):
     documents.pictures(tmp_path)
@@ -203,6 +188,7 @@ def test_the_metrics_layer_measures(block):
 # Python, lists and diagrams
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("block", blocks("python"), ids=block_id)
 def test_python_runs(block, tmp_path, monkeypatch):
     documents.pictures(tmp_path)

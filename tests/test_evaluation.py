@@ -18,6 +18,8 @@ from sklearn.metrics import average_precision_score, f1_score, label_ranking_los
 from caffe_losses.__main__ import main
 from caffe_losses.data import lists
 
+pytestmark = pytest.mark.slow
+
 PNG = b"\x89PNG"
 IMAGES, FEATURES, CLASSES, BATCH = 50, 7, 6, 8
 

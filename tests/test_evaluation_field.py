@@ -184,6 +184,13 @@ def test_those_of_scikit_learn(ignoring):
     assert field.METRICS["coverage"](metrics) == pytest.approx(np.mean(covered), abs=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1, 1e30])
+def test_an_ignored_label_does_not_tie_with_the_lowest_score(scale):
+    metrics = added(scale * np.array([[2.0, -1, -1]]), np.array([[0, 1, -1]]))
+    assert field.METRICS["LRAP"](metrics) == 1 / 2
+    assert field.METRICS["coverage"](metrics) == 2
+
+
 def test_areas_without_both_kinds_of_labels_are_refused():
     metrics = MultiLabelMetrics(metrics=["mAP"])
     metrics.add(np.zeros((2, 3)), np.ones((2, 3)))

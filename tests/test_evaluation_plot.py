@@ -36,6 +36,7 @@ def train(folder, max_iter, *more):
     return caffe_program("train", "--solver=solver.prototxt", *more, cwd=folder).stdout
 
 
+@pytest.mark.slow
 def test_a_log_of_the_program_and_of_its_continuation(tmp_path):
     first = train(tmp_path, 30)
     log = Log(first.splitlines())
@@ -124,6 +125,7 @@ def write_log(path, outputs, iterations=1, value=0.5):
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outputs, said", [
     (lambda k: f"    Train net output #{k}: prob = {k}", "prob: left out, as it has 100000 numbers"),
     (lambda k: f"    Train net output #{k}: p{k}p = {k}", "left out, as 20 panels are enough: p19p and 99980 more"),

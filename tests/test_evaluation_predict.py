@@ -12,6 +12,8 @@ from caffe_losses.__main__ import main
 from caffe_losses.data import Transform
 from caffe_losses.evaluation import Predictor
 
+pytestmark = pytest.mark.slow
+
 NAMES = ["ant", "bee", "cat", "dog", "elk", "fox"]
 OPTIONS = {"new_height": 11, "new_width": 14, "crop_size": 8, "mean_value": [90, 100, 110], "scale": 0.02}
 SCORER = (

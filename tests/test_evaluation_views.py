@@ -1,6 +1,7 @@
 """Probabilities averaged over crops and mirror images, in evaluate and predict."""
 
 import json
+import re
 
 import caffe
 import numpy as np
@@ -112,6 +113,7 @@ def expected(folder, makes, arguments):
     return np.mean([probabilities(row @ weights.T + bias, makes) for row in rows], axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", EACH_VIEW)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_evaluate(folder, loss, arguments, capsys):
@@ -133,6 +135,7 @@ def test_evaluate(folder, loss, arguments, capsys):
     assert (line in capsys.readouterr().out) == bool(arguments)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", EACH_VIEW)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_predict(folder, loss, arguments, capsys):
@@ -143,6 +146,7 @@ def test_predict(folder, loss, arguments, capsys):
         assert [labels[c] for c in range(CLASSES)] == pytest.approx(row.tolist(), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_mirroring_at_random_ends_with_views(folder):
     plain, mirrored = ([], [])
     for figures, mirror in ((plain, False), (mirrored, True)):
@@ -152,6 +156,7 @@ def test_mirroring_at_random_ends_with_views(folder):
     assert plain == mirrored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command, more", [("evaluate", []), ("predict", ["x.png"])])
 def test_corners_need_a_crop(folder, command, more, capsys):
     net = write_net(folder, "MultiLabelSoftmaxLoss", crop_size=0, new_height=SIDE, new_width=SIDE)
@@ -162,6 +167,7 @@ def test_corners_need_a_crop(folder, command, more, capsys):
     assert "got crop_scale, which leaves no corners" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_other_data_layers_are_refused(folder, capsys):
     arguments = write_net(folder, "MultiLabelSoftmaxLoss")
     text = (folder / "net.prototxt").read_text()
@@ -175,4 +181,4 @@ def test_other_data_layers_are_refused(folder, capsys):
 
 def test_only_one_and_five_crops(folder, capsys):
     assert main(["predict", *write_net(folder, "MultiLabelSoftmaxLoss"), "--crops", "4", "x.png"]) == 2
-    assert "--crops: invalid choice: 4" in capsys.readouterr().err
+    assert re.search("--crops: invalid choice: '?4", capsys.readouterr().err)  # quoted from Python 3.13 on

@@ -33,6 +33,8 @@ def test_the_comparison_of_losses_says_what_is_noise():
     """Two losses on five splits: one sure lead, and one that another split could turn."""
     code = """
 import compare, json
+
+pytestmark = pytest.mark.slow
 rising, noise = [0.5, 0.51, 0.49, 0.5, 0.52], [0.01, -0.02, 0.02, 0.0, -0.01]
 found = {title: {"rate": 0.01, "mAP": rising} for title in compare.titles()}
 found["ZLPRLoss"] = {"rate": 0.1, "mAP": [x + 0.1 for x in rising]}

@@ -167,6 +167,7 @@ def test_a_file_that_comes_in_the_meantime_stays(tmp_path):
     assert names(tmp_path) == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words, output", [
     (["split", "list.csv", "-o", "out"], "out/test.csv"),
     (["split", "list.csv", "-o", "out"], "out/classes.txt"),
@@ -206,6 +207,7 @@ def test_evaluate_refuses_before_its_work(tmp_path, monkeypatch, capsys, option)
         assert f"{name} is an input of this command" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [
     ["split", "in/train.csv", "-o", "in"],
     ["split", "in/train.csv", "--classes", "in/classes.txt", "-o", "in"],

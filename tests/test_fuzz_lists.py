@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections import namedtuple
 
+import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
@@ -128,6 +129,7 @@ def one_line(path, refusal):
     assert len(text) < 700, text
 
 
+@pytest.mark.slow
 @FUZZ
 @given(cases(), st.booleans())
 def test_lists_are_read_as_they_are_meant_or_refused(case, with_classes):

@@ -18,6 +18,8 @@ from rewiring import OF_SCORES, check_here, layer
 
 from caffe_losses import losses, wiring
 
+pytestmark = pytest.mark.slow
+
 CASES = min(20000, int(os.environ.get("FUZZ", "300")))
 FUZZ = settings(max_examples=CASES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 

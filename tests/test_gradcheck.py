@@ -75,10 +75,12 @@ def own_layer(name):
                    f'python_param {{ module: "wrong_layers" layer: "{name}" }} }}')  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_users_own_layer(layers):
     assert all(e.right for e in check_net(write(layers, own_layer("Square")))["own"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, wrong", [("Off", 12), ("Deaf", 15), ("Forgetful", 1)])
 def test_wrong_layers_fail(layers, name, wrong):
     """Of those off by a thousandth, some are so small that float32 cannot tell."""
@@ -103,6 +105,7 @@ layer { name: "cpp softmax" type: "SoftmaxWithLoss" bottom: "scores" bottom: "cl
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_built_in_layers_and_ours_in_one_net(tmp_path):
     checked = check_net(write(tmp_path, NET))
     assert list(checked) == ["conv", "relu", "pool", "scores", "cpp sigmoid", "cpp softmax", "softmax", "sigmoid"]
@@ -113,6 +116,7 @@ def test_built_in_layers_and_ours_in_one_net(tmp_path):
     assert len(known) > 300  # most derivatives are known well enough to tell
 
 
+@pytest.mark.slow
 def test_metrics_are_left_out(tmp_path):
     """Caffe ends the process for a backward of Accuracy, and MultiLabelMetrics has no gradient."""
     metrics = loss_layer("MultiLabelMetrics", ["scores", "labels"], ["mAP"], None, {"test_iter": 1}, "metrics")
@@ -121,11 +125,13 @@ def test_metrics_are_left_out(tmp_path):
     assert list(checked) == list(check_net(write(tmp_path, NET), phase="TEST"))
 
 
+@pytest.mark.slow
 def test_the_check_leaves_the_net_as_it_was_for_the_next_layer(tmp_path):
     alone = check_net(write(tmp_path, NET), layer="softmax")["softmax"]
     assert [e.right for e in alone] == [True] * 20
 
 
+@pytest.mark.slow
 def test_command_prints_and_exits(layers, capsys):
     assert main(["gradcheck", write(layers, NET), "--layer", "conv", "--elements", "5"]) == 0
     assert "conv: 13 derivatives, 0 wrong\n  worst " in capsys.readouterr().out
@@ -136,6 +142,7 @@ def test_command_prints_and_exits(layers, capsys):
     assert "numeric" in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments, text", [
     (["--layer", "no"], "expected a layer of"),
     (["--layer", "own", "--bottom", "1"], "layer own has 1 bottoms, got bottom 1"),

@@ -19,6 +19,7 @@ def write_job(folder, solver=SOLVER):
     (folder / "solver.prototxt").write_text(solver)
 
 
+@pytest.mark.slow
 def test_caffe_trains_with_a_bar_and_its_log_is_kept(tmp_path, capsys):
     write_job(tmp_path)
     host.train("solver.prototxt", folder=tmp_path, log=tmp_path / "log", title="softmax")
@@ -29,6 +30,7 @@ def test_caffe_trains_with_a_bar_and_its_log_is_kept(tmp_path, capsys):
     assert "20/20" in bar
 
 
+@pytest.mark.slow
 def test_a_training_that_fails_is_told_with_the_end_of_its_log(tmp_path):
     write_job(tmp_path, SOLVER.replace("net.prototxt", "missing.prototxt"))
     with pytest.raises(RuntimeError, match=r"caffe train: status -?\d+[\s\S]*missing\.prototxt"):

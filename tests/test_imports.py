@@ -307,6 +307,7 @@ def test_a_list_that_is_there_is_not_written_over(coco, capsys):
     assert (coco / "lists/train.csv").read_text() != before
 
 
+@pytest.mark.slow
 def test_the_data_layer_and_split_read_what_is_imported(voc):
     assert run(*import_voc(voc)) == 0
     source, classes = (str(voc / "lists" / name) for name in ("train.csv", "classes.txt"))

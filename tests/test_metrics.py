@@ -384,6 +384,7 @@ def train(folder, test_iter, solver_test_iter=None, flags=("--solver=solver.prot
     return caffe_program("train", *flags, cwd=folder, check=solver_test_iter is None), scores, labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch, test_iter, images", [(10, 7, None), (16, 5, 70)])
 def test_caffe_train_prints_the_metrics_of_the_whole_set_in_each_pass(batch, test_iter, images, tmp_path):
     done, scores, labels = train(tmp_path, test_iter, batch=batch, images=images)
@@ -393,6 +394,7 @@ def test_caffe_train_prints_the_metrics_of_the_whole_set_in_each_pass(batch, tes
         assert [float(value) for value in printed] == pytest.approx([wanted[name]] * 2, rel=1e-5)  # 6 digits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flags", [["--solver=solver.prototxt"], ["-solver", "solver.prototxt"]], ids=len)
 def test_a_test_iter_that_is_not_the_solvers_is_refused(flags, tmp_path):
     done, *_ = train(tmp_path, 7, 8, flags)
@@ -402,6 +404,7 @@ def test_a_test_iter_that_is_not_the_solvers_is_refused(flags, tmp_path):
     assert "Iteration 0" not in done.stdout
 
 
+@pytest.mark.slow
 def test_iterations_of_caffe_test_have_to_be_test_iter(tmp_path):
     train(tmp_path, 7)
     weights = ["--model", "net.prototxt", "--weights", "none.caffemodel"]

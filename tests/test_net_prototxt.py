@@ -14,6 +14,7 @@ from rewiring import DATA, FC, LOSS, command, parsed
 from caffe_losses.net import prototxt, trial
 
 
+@pytest.mark.slow
 def test_older_formats_are_upgraded_as_caffe_does(tmp_path, capsys):
     old = """
     layers { name: "data" type: DATA top: "data" top: "label"
@@ -30,6 +31,7 @@ def test_older_formats_are_upgraded_as_caffe_does(tmp_path, capsys):
     assert loss.python_param.layer == "AsymmetricLoss" and loss.loss_weight[0] == 0.5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ['layer { name: "a" typ: "b" }', "layer {", 'layers { name: "a" bottom: "a" type: 9 }']
 )
@@ -83,6 +85,7 @@ def test_the_temporary_file_is_gone_whatever_happens():
     assert not os.path.exists(path)
 
 
+@pytest.mark.slow
 def test_shapes_and_the_loaded_net_are_the_same():
     net = parsed(input_layer("data", (3, 4)) + FC)
     loaded = prototxt.load(net, "TEST")
@@ -91,6 +94,7 @@ def test_shapes_and_the_loaded_net_are_the_same():
     assert trial.shapes(net, "TEST") == {"data": [3, 4], "fc": [3, 5]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text, reason", [
     (FC.replace("5", "0"), "Check failed"),
     ('layer { name: "p" type: "Python" top: "p" python_param { module: "no_such" layer: "P" } }',
@@ -101,6 +105,7 @@ def test_what_caffe_ends_the_process_for_is_told(text, reason):
         trial.shapes(parsed(input_layer("data", (3, 4)) + text), "TRAIN")
 
 
+@pytest.mark.slow
 def test_quiet_leaves_what_the_user_has_set():
     code = "import os; from caffe_losses.net import prototxt; prototxt.quiet(); print(os.environ['GLOG_minloglevel'])"
     environment = {name: value for name, value in os.environ.items() if name != "GLOG_minloglevel"}

@@ -66,6 +66,7 @@ def test_a_field_of_the_net_itself_is_refused(tmp_path):
         prototxt.read_foreign(str(tmp_path / "net.prototxt"))
 
 
+@pytest.mark.slow
 def test_of_an_older_format(tmp_path, capsys):
     old = """
     layers { name: "data" type: IMAGE_DATA top: "data" top: "label"

@@ -26,6 +26,7 @@ def stored(tmp_path):
     return net, paths
 
 
+@pytest.mark.slow
 def test_both_formats_are_told_apart_by_what_is_in_them(stored, tmp_path):
     net, paths = stored
     (tmp_path / "net").write_bytes((tmp_path / "net.caffemodel.h5").read_bytes())
@@ -43,6 +44,7 @@ def net_file(folder):
     return str(folder / "net.prototxt")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text, message", [
     (TEXT.replace('name: "fc"', 'name: "fc2"'), r"no weights for layer fc2 of the net, but for \['fc'\]; give those"),
     (TEXT.replace("num_output: 5", "num_output: 6"), r"layer fc has weights of shapes \[\(5, 4\), \(5,\)\] there and "),

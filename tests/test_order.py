@@ -30,7 +30,9 @@ def test_each_epoch_and_seed_has_its_own_permutation():
     order, other = Order(50, shuffle=True, seed=1), Order(50, shuffle=True, seed=2)
     first, second = order.take(50).images, order.take(50).images
     assert (first != second).any()
-    assert (first != other.take(50).images).any()
+    for epoch in other.take(50).images, other.take(50).images:
+        assert (first != epoch).any()
+        assert (second != epoch).any()  # seed 1's second epoch is not seed 2's first
     np.testing.assert_array_equal(Order(50, shuffle=True, seed=1).take(50).images, first)
 
 

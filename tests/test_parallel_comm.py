@@ -1,10 +1,12 @@
 """Processes that a launcher started, with MPI and without."""
 
+import pytest
 from training import ours, train, write_net, write_solver
 
 from caffe_losses.parallel import comm
 
 
+@pytest.mark.slow
 def test_mpi_without_mpi4py_is_refused_in_one_line(tmp_path):
     (tmp_path / "mpi4py.py").write_text("raise ImportError('there is none')")
     write_net(tmp_path, "net", 4)

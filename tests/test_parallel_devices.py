@@ -1,10 +1,12 @@
 """GPUs that are not there."""
 
+import pytest
 from training import train, write_net, write_solver
 
 from caffe_losses.parallel import devices
 
 
+@pytest.mark.slow
 def test_a_solver_for_gpus_is_refused(tmp_path):
     write_net(tmp_path, "net", 4)
     done = train(0, write_solver(tmp_path, "net", solver_mode="GPU"), check=False)

@@ -34,6 +34,7 @@ def test_a_prefix_is_taken_until_it_is_given_back(tmp_path):
     drafts.close()  # twice
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_no_lock_and_its_files_go(tmp_path):
     code = TAKE + "; open(d.prefix + '_iter_5.caffemodel', 'w').close(); sys.stdin.read()"
     job = subprocess.Popen(
@@ -66,6 +67,7 @@ def of_the_user(kind, path):
             (path / "net_iter_10.caffemodel").write_text("mine")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["file", "link", "empty folder", "folder", "pipe in it"])
 @pytest.mark.parametrize("good", [True, False])
 def test_what_the_user_has_of_that_name_stays(tmp_path, kind, good):
@@ -82,6 +84,7 @@ def test_what_the_user_has_of_that_name_stays(tmp_path, kind, good):
     assert sorted(tmp_path.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_two_trainings_with_one_prefix(tmp_path):
     job, solver, _ = start(tmp_path, 0)
     done = train(0, solver, cwd=str(tmp_path), check=False)

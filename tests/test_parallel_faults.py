@@ -13,6 +13,8 @@ FAULTY = """
 import resource
 import caffe
 
+pytestmark = pytest.mark.slow
+
 class Faulty(caffe.Layer):
     def setup(self, bottom, top):
         self.iteration = 0

@@ -6,6 +6,8 @@ from training import BODY, ours, train, write_net, write_solver
 
 from caffe_losses.evaluation import Log
 
+pytestmark = pytest.mark.slow
+
 METRICS = loss_layer(
     "MultiLabelMetrics", ["scores", "labels"], ["mAP"], loss_weight=None, name="metrics", param={"test_iter": 2}
 ).replace("python_param", "include { phase: TEST } python_param")

@@ -9,6 +9,7 @@ from caffe_losses.commands import train as train_command
 from caffe_losses.parallel import launch, trainer
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [

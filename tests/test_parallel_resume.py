@@ -10,6 +10,8 @@ from nets import caffe_program
 from pictures import write_list
 from training import BODY, CLASSES, assert_equal, ours, train, trained, weights, write_net, write_solver
 
+pytestmark = pytest.mark.slow
+
 
 def resume(folder, ranks=0, name="net", state="net_iter_3.solverstate", **solver):
     """A training that goes on to iteration 6; the finished process."""

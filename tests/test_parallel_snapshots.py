@@ -13,6 +13,8 @@ from training import ours, train, trained, write_net, write_solver
 from caffe_losses.net import states, weights
 from caffe_losses.parallel import reduce, snapshots
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("snapshot_format", ["BINARYPROTO", "HDF5"])
 def test_going_on_from_a_snapshot(tmp_path, snapshot_format):

@@ -10,6 +10,8 @@ from training import ours, train, trained, write_net, write_solver
 
 from caffe_losses.parallel import solver
 
+pytestmark = pytest.mark.slow
+
 
 def rates(log):
     return [float(line.split("lr = ")[1]) for line in log.splitlines() if ", lr = " in line]

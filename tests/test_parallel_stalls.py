@@ -24,6 +24,8 @@ SLOW = """
 import time
 import caffe
 
+pytestmark = pytest.mark.slow
+
 class Slow(caffe.Layer):
     def setup(self, bottom, top):
         pass

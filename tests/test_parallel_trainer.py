@@ -10,7 +10,7 @@ import lmdb
 import numpy as np
 import pytest
 from caffe.proto import caffe_pb2
-from nets import caffe_program
+from nets import BUILD, caffe_program
 from pictures import write_list
 from training import (
     BODY,
@@ -29,8 +29,7 @@ from training import (
 from caffe_losses import losses
 from caffe_losses.losses.base import over_ranks
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BUILD = os.environ.get("CAFFE_BUILD", os.path.join(ROOT, "build"))
+pytestmark = pytest.mark.slow
 
 
 SOLVERS = {

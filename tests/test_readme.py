@@ -21,10 +21,6 @@ def table(first):
     return rows[1:]
 
 
-def test_it_has_at_most_150_lines():
-    assert len(README.splitlines()) <= 150
-
-
 def test_the_table_of_layers_has_them_all():
     assert [row[0] for row in table("layer")] == [f"`{name}`" for name in losses.__all__]
 

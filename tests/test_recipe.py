@@ -16,6 +16,8 @@ from training import weights as weights_of
 from caffe_losses import recipe
 from caffe_losses.__main__ import main
 
+pytestmark = pytest.mark.slow
+
 NET = "lenet_sigmoid"
 
 

@@ -140,6 +140,7 @@ def test_one_picture_cannot_be_split(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_many_pictures_are_opened_in_processes(tmp_path, capsys):
     write_pictures(tmp_path, 210, height=2, width=2)
     (tmp_path / "207.png").write_bytes(b"")

@@ -12,15 +12,22 @@ import pytest
 from caffe.proto import caffe_pb2
 from databases import write_hdf5, write_lmdb
 from google.protobuf import text_format
-from nets import caffe_program
+from nets import BUILD, caffe_program
 from pictures import write_pictures
 
 from caffe_losses import templates
 from caffe_losses.__main__ import main, parser
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-STOCK = os.path.join(ROOT, "build", "source", "models")
+STOCK = os.path.join(BUILD, "source", "models")
 EVERY = [(net, loss) for net in templates.TEMPLATES for loss in ("softmax", "sigmoid")]
+LOSSES = {
+    "lenet": "softmax",
+    "caffenet": "sigmoid",
+    "googlenet": "softmax",
+    "resnet50": "sigmoid",
+    "mobilenet": "softmax",
+}
 FILES = "train_val.prototxt", "deploy.prototxt", "warmup_solver.prototxt", "solver.prototxt"
 IMAGES, LABELS = 8, 3
 # Learned parameters for 1,000 classes (LeNet: 10). Of BatchNorm's statistics, none are learned.
@@ -87,8 +94,10 @@ def test_committed_files_are_what_the_generator_writes(net, loss):
         assert committed.splitlines()[:2] == generated.splitlines()[:2]
 
 
-@pytest.mark.parametrize("net, loss", EVERY)
+@pytest.mark.slow
+@pytest.mark.parametrize("net, loss", [*LOSSES.items(), ("lenet", "sigmoid"), ("googlenet", "sigmoid")])
 def test_trains_in_the_caffe_program(net, loss, gray, color):
+    """Each net with a loss; test_parameters_and_deploy_net has a gradient of each with both."""
     folder = gray if net == "lenet" else color
     files = templates.template(net, loss, batch=1, iter_size=1, test_images=1)
     (folder / "train_val.prototxt").write_text(files["train_val.prototxt"])
@@ -130,6 +139,7 @@ def with_inputs(net, loss, path):
     path.write_text(str(inputs))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net, loss", EVERY)
 def test_parameters_and_deploy_net(net, loss, tmp_path):
     """As many as in the papers, a gradient for each, and deploy's probabilities are those of the trained net."""
@@ -171,6 +181,7 @@ def test_published_weights_load(net, stock):
     assert list(ours.items())[:-1] == list(theirs.items())[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data, label_format", [("lmdb", "DENSE"), ("lmdb", "INDEX"), ("lmdb-hdf5", "DENSE"), ("hdf5", "INDEX")]
 )
@@ -188,6 +199,7 @@ def test_warm_up_and_halvings(data, label_format, gray):
     assert after == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label_format", ["DENSE", "INDEX"])
 def test_lists_of_image_files(label_format, tmp_path):
     """From a folder of pictures and a CSV, through split, to a trained and measured net."""
@@ -270,6 +282,7 @@ def test_no_warm_up():
     assert "warm" not in files["solver.prototxt"].split("net:")[0].replace("--warmup-epochs 0", "")
 
 
+@pytest.mark.slow
 def test_a_warm_up_of_another_template_does_not_stay(tmp_path):
     assert command("template", "lenet", "--loss", "softmax", "-o", tmp_path) == 0
     with pytest.raises(ValueError, match=r"warmup_solver.prototxt is there, and this template has no warm-up"):
@@ -286,6 +299,7 @@ def lists(tmp_path_factory):
     return folder / "lists"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", templates.LOSSES)
 def test_each_loss_trains_on_lists(loss, lists, tmp_path, capsys):
     options = ["--lists", lists, "--batch", 4, "--iter-size", 1, "--epochs", 2, "--warmup-epochs", 0]
@@ -384,11 +398,13 @@ def test_wrong_arguments_are_refused(wrong, message, tmp_path):
         command("template", "lenet", "--loss", "softmax", "-o", tmp_path, *wrong)
 
 
+@pytest.mark.slow
 def test_importing_does_not_import_caffe():
     code = "import sys, caffe_losses.templates, caffe_losses.wiring; print({'caffe', 'google'} & set(sys.modules))"
     assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"set()"]
 
 
+@pytest.mark.slow
 def test_images_that_are_too_small_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"^check: Caffe does not load the TRAIN phase: "):
         command("template", "caffenet", "--loss", "softmax", "--size", "32", "-o", tmp_path / "net")

@@ -21,6 +21,7 @@ def refusal(text, shapes=None):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_check_without_the_data(tmp_path, capsys, monkeypatch):
     """Before there are LMDBs, Input layers stand in; what Caffe then refuses is told, and nothing written."""
     monkeypatch.chdir(tmp_path)
@@ -81,6 +82,7 @@ def test_shapes_that_are_not_told_are_asked_for():
     assert check_here(parsed(text), dict(SHAPES, label=[6, 5]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("more, reason", [
     (layer("acc", "TagAccuracy", "fc label", "acc"), "this Caffe has no layer of the type TagAccuracy"),
     (python("acc", "no_such_module", "Tags", "fc label", "acc"), "the Python module no_such_module is not found"),
@@ -98,6 +100,7 @@ def test_what_training_would_refuse(more, reason):
     assert reason in refusal(text, SHAPES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["forward", "backward"])
 def test_what_fails_in_the_first_iteration(when, tmp_path, monkeypatch):
     (tmp_path / "layer_that_fails.py").write_text(
@@ -114,7 +117,7 @@ def test_what_fails_in_the_first_iteration(when, tmp_path, monkeypatch):
     assert "the Python module layer_that_fails is not found" in refusal(
         text, SHAPES
     )  # caffe train does not search here
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     assert refusal(text, SHAPES) == (
         f"check: the TRAIN phase fails in its first iteration: ValueError: it fails: {when}"
     )
@@ -128,11 +131,13 @@ def test_a_net_that_learns_nothing_is_told():
     assert lines[1] == "check: TRAIN learns nothing: no gradient reaches any weights; see loss_weight and lr_mult"
 
 
+@pytest.mark.slow
 def test_layers_that_hold_for_one_batch_only():
     fixed = layer("fixed", "Reshape", "fc", "fixed", "reshape_param { shape { dim: 6 dim: 5 } }")
     assert wiring.check(parsed(DATA + FC + fixed + LOSS.replace('"fc"', '"fixed"')), SHAPES)
 
 
+@pytest.mark.slow
 def test_what_is_there_is_read(tmp_path):
     """The sources' own shapes and values count, not what a stand-in would have."""
     write_hdf5(tmp_path, "one", data=np.zeros((4, 3)), label=np.full((4, 5), 255))
@@ -146,6 +151,7 @@ def test_what_is_there_is_read(tmp_path):
     assert "scores (4, 5) and labels (4,) differ" in refusal(lmdb + FC + ours)
 
 
+@pytest.mark.slow
 def test_a_picture_of_a_list_is_read(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_list(tmp_path, 6, name="train.txt")

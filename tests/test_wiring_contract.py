@@ -58,6 +58,7 @@ def test_batch_norm_says_its_statistics():
     assert "use_global_stats: true added to 1 BatchNorm layers" in lines
 
 
+@pytest.mark.slow
 def test_axes_are_counted_from_the_front():
     spread = layer("spread", "Reshape", "fc", "r", "reshape_param { shape { dim: 1 } axis: -1 num_axes: 0 }")
     join = layer("join", "Concat", "r r", "x", "concat_param { axis: -1 }")

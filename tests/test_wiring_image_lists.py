@@ -9,6 +9,8 @@ from pictures import write_list
 from caffe_losses.__main__ import main
 from caffe_losses.net.prototxt import read
 
+pytestmark = pytest.mark.slow
+
 FC = 'layer { name: "fc" type: "InnerProduct" bottom: "data" top: "fc" inner_product_param { num_output: 10 } }\n'
 LOSS = 'layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc" bottom: "label" top: "loss" }\n'
 ACCURACY = 'layer { name: "accuracy" type: "Accuracy" bottom: "fc" bottom: "label" top: "accuracy" }\n'

@@ -87,6 +87,7 @@ def write_images(folder):
     return images, labels
 
 
+@pytest.mark.slow
 def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monkeypatch):
     images, labels = write_images(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -291,6 +292,7 @@ def test_paths_are_found_from_where_the_net_is(output, written, said, tmp_path, 
     assert all(one["classes"] == f"{folder}names.txt" and one["mean_file"] == f"{folder}mean.npy" for one in told)
 
 
+@pytest.mark.slow
 def test_stages_on_the_command_line(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     staged = "".join(DATA.replace("hdf5", f"include {{ stage: '{stage}' }} hdf5", 1) for stage in ("fit", "see"))
@@ -317,6 +319,7 @@ def test_stages_on_the_command_line(tmp_path, capsys, monkeypatch):
         command("deploy", "wired.prototxt", "--force", *options[1:], "--stage", "a")
 
 
+@pytest.mark.slow
 def test_forty_thousand_layers():
     deep = "".join(layer(f"r{k}", "Dropout", "data", "data") for k in range(20000))
     deep += "".join(layer(f"f{k}", "Flatten", f"b{k}", f"b{k + 1}") for k in range(20000))

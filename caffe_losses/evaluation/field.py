@@ -56,7 +56,8 @@ def ranked(metrics):
     """Scores and labels for a ranking of each image's classes: an ignored label is last, and not true."""
     scores, labels = together(metrics)
     scores = scores.astype(np.float64)
-    return np.where(labels < 0, scores.min() - 1, scores), labels == 1
+    last = np.nextafter(scores.min(), -np.inf)  # minus 1 would leave large scores as they are
+    return np.where(labels < 0, last, scores), labels == 1
 
 
 def mean_average_precision_interval(metrics, draws=DRAWS, seed=SEED, level=LEVEL):
