@@ -194,6 +194,7 @@ def run(code, **environment):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_is_said_without_kernels():
     code = """
 import numpy as np
@@ -223,6 +224,7 @@ def cut(library):
     return library[: len(library) // 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [ELF_OF_AARCH64, cut, b"", b"no library\n"], ids=["arm", "cut", "empty", "text"])
 def test_a_library_that_cannot_be_loaded_means_numpy(content, tmp_path):
     path = tmp_path / "library.so"
@@ -245,6 +247,7 @@ print(kernels.level())
     assert line.endswith("compile them with python -m caffe_losses.kernels")
 
 
+@pytest.mark.slow
 def test_compiling_without_a_compiler_says_so():
     failed = subprocess.run([sys.executable, "-m", "caffe_losses.kernels"], env=dict(os.environ, CC="/nowhere/cc"),
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True)  # fmt: skip

@@ -15,6 +15,8 @@ import pytest
 from caffe_losses import kernels, losses
 from caffe_losses.kernels import binding
 
+pytestmark = pytest.mark.slow
+
 PAGE = mmap.PAGESIZE
 PROT_NONE = 0
 SIZES = [(1, 1), (3, 1), (5, 7), (4, 16), (3, 17), (2, 257), (1, 3, 2), (2, 5, 15), (2, 4, 16), (3, 7, 17), (1, 5, 150),

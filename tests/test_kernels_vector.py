@@ -3,10 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 from caffe_losses.kernels import build
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import loops
+
+pytestmark = pytest.mark.slow
 
 
 def test_no_loop_computes_number_by_number():

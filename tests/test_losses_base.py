@@ -127,6 +127,7 @@ def test_a_copy_has_the_same_options_and_computes_the_same(case):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.slow
 def test_a_fork_while_another_thread_is_in_the_loss():
     random = np.random.RandomState(0)
     scores, labels = random.randn(300, 2000).astype(np.float32), (random.rand(300, 2000) < 0.1).astype(np.float32)

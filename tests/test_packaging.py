@@ -37,6 +37,7 @@ def wheel(sources, compiler):
         return built.stem.split("-", 2)[2], file.namelist()
 
 
+@pytest.mark.slow
 def test_a_wheel_holds_what_is_there_and_says_for_which_machine(sources):
     library, module = "caffe_losses/kernels/library.so", "caffe_losses/losses/gone.py"
     (sources / module).write_text("")

@@ -238,8 +238,11 @@ static void pass_over(const Problem *p, const Arrays *a, int first_step, int las
 FUNCTION Sum log_of_sum(const number *max, const number *sum, const number *rest, double temperature) {
   real whole_sum = load(sum) + load(rest);
   Sum log = logarithm_in_parts(whole_sum), value;
+  number log_sum[LANES], log_rest[LANES]; /* apart from the loop in double, or clang takes logarithms lane by lane */
+  store(log_sum, log.sum);
+  store(log_rest, log.rest);
   for (int i = 0; i < LANES; ++i) {
-    double of_lane = (double)max[i] + temperature * ((double)log.sum[i] + (double)log.rest[i]);
+    double of_lane = (double)max[i] + temperature * ((double)log_sum[i] + (double)log_rest[i]);
     value.sum[i] = (number)of_lane;
     value.rest[i] = (number)(of_lane - (double)value.sum[i]);
   }
