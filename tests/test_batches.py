@@ -11,6 +11,8 @@ from processes import ended
 
 from caffe_losses.data import Batches, close_workers, feed
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"classes": 3, "batch_size": 4}
 
 
@@ -255,7 +257,6 @@ import sys
 sys.path.insert(0, {root!r})
 from caffe_losses.data import Batches
 
-pytestmark = pytest.mark.slow
 batches = Batches(True, source={source!r}, classes=3, batch_size=4, workers=2)
 while True:
     batches.next()

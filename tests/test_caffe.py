@@ -98,6 +98,7 @@ def test_program_prints_its_version(tmp_path):
     assert run(tmp_path, "--version").strip() == f"caffe version {caffe.__version__}"
 
 
+@pytest.mark.slow
 def test_train_finds_our_layer_and_the_loss_falls(trained):
     log = (trained / "log").read_text()
     assert losses(log)[MAX_ITER] < 0.7 * losses(log)[0]
@@ -177,6 +178,7 @@ def test_interrupted_training_exits_well_and_leaves_a_whole_snapshot(trained):
     assert [blob.size for blob in weights(state.learned_net)] == [24, 4]
 
 
+@pytest.mark.slow
 def test_what_is_installed_is_found_with_nothing_set(tmp_path):
     x = L.DummyData(shape={"dim": [1]})
     write_net(tmp_path, x=x, y=python_layer(x, "Missing", module="caffe_losses"))

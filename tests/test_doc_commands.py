@@ -43,6 +43,7 @@ NOT_RUN = {
     ("docs/caffe-and-docker.md", "docker run --rm --gpus"): "needs a GPU",
     ("docs/caffe-and-docker.md", "make gpu-proof"): "needs a GPU, or minutes on the CPU",
     ("docs/caffe-and-docker.md", "docker/gpu-proof pack"): "writes a file of tens of MB, and needs a GPU",
+    ("docs/adding-a-loss.md", ".venv/bin/python -m caffe_losses.kernels"): "test_adding_a_loss.py does it in a copy",
     ("docs/training.md", "apt-get"): "installs packages",
     ("docs/training.md", "mpirun"): "run below, by test_training_on_four_processes",
     ("docs/training.md", "cat > hosts"): "needs two machines; tests/hosts.py imitates them",

@@ -73,6 +73,7 @@ def entry(*arguments):
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_the_entry_runs_commands_and_without_one_says_which_there_are():
     assert entry("sh", "-c", "echo $0 $1; exit 3", "a b") == (3, "a b\n")
     status, text = entry()
@@ -126,6 +127,7 @@ def install(folder, **programs):
     return subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_without_apt_docker_is_named(tmp_path):
     done = install(tmp_path)
     assert done.returncode == 1

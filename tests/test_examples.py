@@ -6,6 +6,10 @@ import shutil
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -34,7 +38,6 @@ def test_the_comparison_of_losses_says_what_is_noise():
     code = """
 import compare, json
 
-pytestmark = pytest.mark.slow
 rising, noise = [0.5, 0.51, 0.49, 0.5, 0.52], [0.01, -0.02, 0.02, 0.0, -0.01]
 found = {title: {"rate": 0.01, "mAP": rising} for title in compare.titles()}
 found["ZLPRLoss"] = {"rate": 0.1, "mAP": [x + 0.1 for x in rising]}

@@ -322,6 +322,7 @@ def logged_losses(output):
     return [float(line.split("loss = ")[1].split()[0]) for line in output.splitlines() if ", loss = " in line]
 
 
+@pytest.mark.slow
 @each_loss
 def test_training_lowers_the_loss_and_resumes(training, loss):
     write_training(training, layer=loss.__name__)
@@ -336,6 +337,7 @@ def test_training_lowers_the_loss_and_resumes(training, loss):
     assert logged_losses(resumed.stdout)[-1] == pytest.approx(first[-1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_caffe_train_stops_at_bad_labels_and_keeps_its_snapshot(training):
     caffe_program("train", "--solver=solver.prototxt", cwd=training)
     snapshot = (training / "snap_iter_30.caffemodel").read_bytes()
@@ -347,6 +349,7 @@ def test_caffe_train_stops_at_bad_labels_and_keeps_its_snapshot(training):
     assert (training / "snap_iter_30.caffemodel").read_bytes() == snapshot
 
 
+@pytest.mark.slow
 def test_caffe_train_stops_at_divergence_and_names_the_score(training):
     write_training(training, rate=1e38, layer="SigmoidCrossEntropyLoss")
     failed = caffe_program("train", "--solver=solver.prototxt", cwd=training, check=False)
@@ -355,6 +358,7 @@ def test_caffe_train_stops_at_divergence_and_names_the_score(training):
     assert "scores[" in failed.stdout
 
 
+@pytest.mark.slow
 def test_caffe_train_warns_once_without_a_loss_weight(training):
     write_training(training, loss_weight=None)
     log = caffe_program("train", "--solver=solver.prototxt", cwd=training).stdout

@@ -150,6 +150,7 @@ def test_an_empty_batch_is_0(loss):
     assert gradient.shape == (0, 5)
 
 
+@pytest.mark.slow
 def test_the_package_does_not_import_caffe():
     import subprocess
     import sys

@@ -9,11 +9,11 @@ import time
 import pytest
 from training import ENVIRONMENT, SOFTMAX, command, ours, ranks_of, train, write_net, write_solver
 
+pytestmark = pytest.mark.slow
+
 FAULTY = """
 import resource
 import caffe
-
-pytestmark = pytest.mark.slow
 
 class Faulty(caffe.Layer):
     def setup(self, bottom, top):

@@ -12,6 +12,8 @@ import training
 from test_parallel_faults import end, start
 from training import BODY, ENVIRONMENT, command, ours, ranks_of, train, write_net, write_solver
 
+pytestmark = pytest.mark.slow
+
 PATIENT = """
 import sys
 from caffe_losses.parallel import stalls
@@ -23,8 +25,6 @@ sys.exit(main(sys.argv[1:]))
 SLOW = """
 import time
 import caffe
-
-pytestmark = pytest.mark.slow
 
 class Slow(caffe.Layer):
     def setup(self, bottom, top):

@@ -42,6 +42,7 @@ def narrowed(net):
     return net
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", OF_SCORES)
 @pytest.mark.parametrize("model", MODELS)
 def test_stock_net_trains(model, loss, tmp_path):
