@@ -66,7 +66,7 @@ OPTIONS = {
 
 
 def problem(kind, seed):
-    """Options, scores, labels and weights: long rows and short, pixels, scores of any size and near the options' kinks."""
+    """Options, scores, labels and weights: long rows and short, pixels, scores of any size, or near a kink."""
     random = np.random.RandomState(seed)
     classes = random.choice([1, 2, 3, 7, 20, 300, 1000, 5000])
     rows = int(log_uniform(random, 1, max(2, 6000 / classes)))
@@ -160,7 +160,7 @@ def of_label(loss, scores, label):
 
 
 def steep(loss, scores, gamma):
-    """max(1, gamma), and for 0 < gamma < 1 the power's slope above `clip`, where it begins steeply; at 0, with a step."""
+    """max(1, gamma), and for 0 < gamma < 1 the slope of the power above `clip`, which begins steeply; at 0, with a step."""
     r = np.exp(-np.logaddexp(0, -scores)) - loss.clip
     if not loss.clip or gamma >= 1:
         return np.full(r.shape, max(1, gamma))
