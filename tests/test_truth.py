@@ -14,10 +14,14 @@ from registry import settings
 
 from caffe_losses import losses
 
-OF_GRADIENT, OF_LOSS = 8, 4
-CASES = int(os.environ.get("FUZZ", "12"))
+OF_GRADIENT, OF_LOSS = 8, 5
+PLAIN = 4, 3  # the same, without options
+CASES = int(os.environ.get("FUZZ", "5"))
 LOSSES = [getattr(losses, name) for name in losses.__all__]
-WORST = {}  # seeds of the cases that came nearest to the bounds
+# Seeds of the cases that came nearest to the bounds, and of two that pass them if one part of a sum, or of HillLoss's
+# margin, is dropped.
+WORST = [541, 945, 1234, 2150, 2279, 2419, 3236, 3824, 4970, 5604, 5682, 5805, 7060, 7256, 8382, 12223, 12314, 12851]
+STRAINED = [215, 456]
 
 
 def log_uniform(random, low, high, shape=None):
@@ -62,7 +66,7 @@ OPTIONS = {
 
 
 def problem(kind, seed):
-    """Options, scores, labels and weights: long rows and short, pixels, scores of any size and near the options' kinks."""
+    """Options, scores, labels and weights: long rows and short, pixels, scores of any size, or near a kink."""
     random = np.random.RandomState(seed)
     classes = random.choice([1, 2, 3, 7, 20, 300, 1000, 5000])
     rows = int(log_uniform(random, 1, max(2, 6000 / classes)))
@@ -156,7 +160,7 @@ def of_label(loss, scores, label):
 
 
 def steep(loss, scores, gamma):
-    """max(1, gamma), and for 0 < gamma < 1 the power's slope above `clip`, where it begins steeply; at 0, with a step."""
+    """max(1, gamma), and for 0 < gamma < 1 the slope of the power above `clip`, which begins steeply; at 0, with a step."""
     r = np.exp(-np.logaddexp(0, -scores)) - loss.clip
     if not loss.clip or gamma >= 1:
         return np.full(r.shape, max(1, gamma))
@@ -197,7 +201,7 @@ def errors(kind, seed, monkeypatch):
 
 @pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.__name__)
 def test_with_every_option(kind, monkeypatch):
-    for seed in [*WORST.get(kind.__name__, []), *range(CASES)]:
+    for seed in [*WORST, *STRAINED, *range(CASES)]:
         of_gradient, of_loss = errors(kind, seed, monkeypatch)
         assert of_gradient <= OF_GRADIENT, seed
         assert of_loss <= OF_LOSS, seed
@@ -205,7 +209,7 @@ def test_with_every_option(kind, monkeypatch):
 
 @pytest.mark.usefixtures("arithmetic")
 @pytest.mark.parametrize("kind", LOSSES, ids=lambda kind: kind.__name__)
-def test_50_digits(kind, monkeypatch):
+def test_50_digits_without_options(kind, monkeypatch):
     random = np.random.RandomState(0)
     for size in (0.01, 1, 100, 1e4):
         scores = (size * random.randn(12, 9)).astype(np.float32)
@@ -219,5 +223,5 @@ def test_50_digits(kind, monkeypatch):
         with monkeypatch.context() as patch, mpmath.workdps(50):
             patch.setattr(reference, "math", mpmath)
             expected, slopes = reference.reduce(kind.__name__, scores, labels, **settings(loss))
-        assert ulps(gradient[..., None], slopes[..., None], of_gradient) <= OF_GRADIENT
-        assert ulps(value, float(expected), of_loss) <= OF_LOSS
+        assert ulps(gradient[..., None], slopes[..., None], of_gradient) <= PLAIN[0]
+        assert ulps(value, float(expected), of_loss) <= PLAIN[1]
