@@ -14,7 +14,7 @@ from . import build
 TYPES = {
     "int64_t": ctypes.c_int64, "int32_t": ctypes.c_int32, "double": ctypes.c_double, "address": ctypes.c_void_p
 }  # fmt: skip
-POINTER = ctypes.c_void_p
+POINTER, c_double = ctypes.c_void_p, ctypes.c_double
 
 
 class Library:
@@ -107,14 +107,15 @@ def level():
     return next(name for name in library().levels() if name == "base" or name <= highest)
 
 
-# An array's memory as an argument, cheaper than array.ctypes; writeable arrays only.
-memory_of = (ctypes.c_char * 0).from_buffer
+memory_of = (ctypes.c_char * 0).from_buffer  # cheaper than array.ctypes, for arrays that can be written to
 
 
 def address(array):
-    if array is None:
-        return None
-    return memory_of(array) if array.flags.writeable else POINTER(array.ctypes.data)
+    """An array's memory, as an argument."""
+    try:
+        return memory_of(array)
+    except TypeError:
+        return None if array is None else POINTER(array.ctypes.data)
 
 
 def exactly(what, expected, got):
@@ -155,11 +156,17 @@ class Kernel:
 
         losses  filled with the loss of each row or, of independent labels, of each score; or None
         """
-        self._arrays = address(scores), address(labels), address(weights)
-        self._forward(self._problem, *self._arrays, address(losses), self._result)
+        scores, labels = address(scores), address(labels)
+        weights, losses = (
+            weights if weights is None else address(weights),
+            losses if losses is None else address(losses),
+        )
+        self._arrays = scores, labels, weights
+        self._forward(self._problem, scores, labels, weights, losses, self._result)
         result = self.result
         return result.loss, result.valid, result.wrong
 
     def backward(self, scale, out):
         """Write scale times the gradient of the last forward's loss into `out`; its arrays have to be there still."""
-        self._backward(self._problem, *self._arrays, ctypes.c_double(scale), address(out))
+        scores, labels, weights = self._arrays
+        self._backward(self._problem, scores, labels, weights, c_double(scale), address(out))

@@ -29,36 +29,42 @@ class LossLayer(caffe.Layer):
         more = ["probabilities"] * self.loss.has_probabilities + ["losses"] * self.loss.row_weights
         if not 1 <= len(top) <= 1 + len(more):
             self.loss.refuse("{} tops; give the loss and, optionally, the {}", len(top), " and the ".join(more))
-        self.bottoms, self.more = range(len(bottom)), list(enumerate(more, 1))[: len(top) - 1]
+        self.weighted, self.more = len(bottom) == 3, list(enumerate(more, 1))[: len(top) - 1]
         self.train = self.phase == caffe.TRAIN
         self.forwards, self.shapes = 0, None
 
     def reshape(self, bottom, top):
-        # A forward comes next, and wants the same arrays: each view of a blob costs a microsecond.
-        self.arrays = [bottom[k].data for k in self.bottoms]
-        shapes = [array.shape for array in self.arrays]
-        if shapes != self.shapes:
-            self.loss.reshape(*shapes)
-            self.shapes = shapes
+        # A forward comes next, and wants the same arrays: each view of a blob, and each loop, costs a microsecond.
+        scores, labels = bottom[0].data, bottom[1].data
+        weights = bottom[2].data if self.weighted else None
+        self.arrays = scores, labels, weights
+        if (scores.shape, labels.shape) != self.shapes or weights is not None:
+            self.shapes = scores.shape, labels.shape
+            self.loss.reshape(*self.shapes, weights if weights is None else weights.shape)
             top[0].reshape()
             for k, name in self.more:
-                top[k].reshape(*(shapes[0] if name == "probabilities" else self.loss.losses_shape))
+                top[k].reshape(*(scores.shape if name == "probabilities" else self.loss.losses_shape))
 
     def forward(self, bottom, top):
-        more = {name: top[k].data for k, name in self.more}
-        top[0].data[...] = self.loss.forward(*self.arrays, **more)
-        self.forwards += 1
+        scores, labels, weights = self.arrays
+        if self.more:
+            more = {name: top[k].data for k, name in self.more}
+            top[0].data[...] = self.loss.forward(scores, labels, weights, **more)
+        else:
+            top[0].data[...] = self.loss.forward(scores, labels, weights)
         if self.train:
             clock.tick()
+            self.forwards += 1
             if self.forwards == 2:
                 self.warn_without_loss_weight(top)
 
     def backward(self, top, propagate_down, bottom):
         if propagate_down[0]:
             self.loss.backward(top[0].diff.item(), bottom[0].diff)
-        for k in self.bottoms[1:]:
-            if propagate_down[k]:
-                bottom[k].diff[...] = 0
+        if propagate_down[1] or self.weighted:
+            for k in range(1, len(bottom)):
+                if propagate_down[k]:
+                    bottom[k].diff[...] = 0
 
     def warn_without_loss_weight(self, top):
         """Caffe prunes a Python loss that has no loss_weight, and then the net silently never trains.

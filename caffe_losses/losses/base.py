@@ -146,6 +146,7 @@ class Loss:
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
         self.losses_shape = self.shape_of_losses(tuple(scores))
+        self.may_be_dense = self.label_format == "INDEX" and self.slots == self.classes
         self.compiled = self.compile()
         self.shapes = tuple(None if shape is None else tuple(shape) for shape in (scores, labels, weights))
 
@@ -197,19 +198,20 @@ class Loss:
         with the losses that are summed: of each row or, of independent labels, of each score.
         """
         self.normalizer = None  # no backward, if this is refused
-        if self.shapes is None:
+        shapes = self.shapes
+        if shapes is None:
             self.refuse("forward has no reshape that it belongs to; call reshape first, with the arrays' shapes")
         self.arrays = scores, labels, weights
-        self.check_array("scores", scores, self.shapes[0])
-        self.check_array("labels", labels, self.shapes[1])
-        if weights is not self.shapes[2]:  # both None
-            self.check_array("weights", weights, self.shapes[2])
+        self.check_array("scores", scores, shapes[0])
+        self.check_array("labels", labels, shapes[1])
+        if weights is not shapes[2]:  # both None
+            self.check_array("weights", weights, shapes[2])
             self.check_weights(weights)
         if probabilities is not None:
             self.check_array("probabilities", probabilities, self.shapes[0], writable=True)
         if losses is not None:
             self.check_losses(losses)
-        if self.slots == self.classes and self.label_format == "INDEX" and looks_dense(labels, self.classes):
+        if self.may_be_dense and looks_dense(labels, self.classes):
             self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
         total, valid = self.by_kernel(losses) if self.compiled else self.by_formula(losses)
         self.normalizer = self.divisor(valid)
@@ -236,7 +238,7 @@ class Loss:
     def check_array(self, name, array, shape, writable=False):
         """Refuse an array that `reshape` was not told: the kernels would read or write beside it."""
         if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
-            flags = array.flags
+            flags = array.flags  # carray: contiguous, aligned and writable, which most are
             if flags.carray or (flags.c_contiguous and flags.aligned and not writable):
                 return
         kind = "C-contiguous, aligned" + " and writable" * writable
@@ -251,7 +253,8 @@ class Loss:
 
     def by_kernel(self, losses):
         """(the summed loss, the units that are not ignored)"""
-        total, valid, wrong = self.compiled.forward(*self.arrays, losses)
+        scores, labels, weights = self.arrays
+        total, valid, wrong = self.compiled.forward(scores, labels, weights, losses)
         if wrong:
             self.check_domain()
         return total, valid
