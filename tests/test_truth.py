@@ -160,7 +160,7 @@ def of_label(loss, scores, label):
 
 
 def steep(loss, scores, gamma):
-    """max(1, gamma), and for 0 < gamma < 1 the slope of the power above `clip`, which begins steeply, or with a step at 0."""
+    """max(1, gamma); below 1, the slope of the power above `clip`, which begins steeply, and at gamma 0 with a step."""
     r = np.exp(-np.logaddexp(0, -scores)) - loss.clip
     if not loss.clip or gamma >= 1:
         return np.full(r.shape, max(1, gamma))
