@@ -31,7 +31,7 @@ class LossLayer(caffe.Layer):
             self.loss.refuse("{} tops; give the loss and, optionally, the {}", len(top), " and the ".join(more))
         self.weighted, self.more = len(bottom) == 3, list(enumerate(more, 1))[: len(top) - 1]
         self.train = self.phase == caffe.TRAIN
-        self.forwards, self.shapes = 0, None
+        self.forwards, self.shapes, self.wanted = 0, None, None
 
     def reshape(self, bottom, top):
         # A forward comes next, and wants the same arrays: each view of a blob, and each loop, costs a microsecond.
@@ -59,11 +59,14 @@ class LossLayer(caffe.Layer):
                 self.warn_without_loss_weight(top)
 
     def backward(self, top, propagate_down, bottom):
-        if propagate_down[0]:
+        if self.wanted is None:  # of a net, it is always the same
+            self.wanted = [bool(wanted) for wanted in propagate_down]
+        scores, *others = self.wanted
+        if scores:
             self.loss.backward(top[0].diff.item(), bottom[0].diff)
-        if propagate_down[1] or self.weighted:
-            for k in range(1, len(bottom)):
-                if propagate_down[k]:
+        if True in others:
+            for k, wanted in enumerate(others, 1):
+                if wanted:
                     bottom[k].diff[...] = 0
 
     def warn_without_loss_weight(self, top):
