@@ -1,0 +1,99 @@
+"""What may be wrong with the arrays of a loss: said in one line, with the place of the first fault."""
+
+import numpy as np
+
+from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+from .options import LIMIT
+
+
+class Checks:
+    """Mixed into Loss, whose names it uses."""
+
+    def check_array(self, name, array, shape, writable=False):
+        """Refuse an array that `reshape` was not told: the kernels would read or write beside it."""
+        if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
+            flags = array.flags  # carray: contiguous, aligned and writable, which most are
+            if flags.carray or (flags.c_contiguous and flags.aligned and not writable):
+                return
+        kind = "C-contiguous, aligned" + " and writable" * writable
+        remedy = f"give np.empty({shape}, np.{self.dtype})" if writable else "give such an array, or tell reshape"
+        expected = "none" if shape is None else f"{self.dtype} {shape}, {kind}"
+        self.refuse("{}: got {}, expected {}; {}", name, layout(array), expected, remedy)
+
+    def check_losses(self, losses):
+        if not self.row_weights:
+            self.refuse("losses of rows; expected none, as the loss is not a sum over rows; leave out reduction")
+        self.check_array("losses", losses, self.losses_shape, writable=True)
+
+    def check_domain(self):
+        with np.errstate(invalid="ignore"):  # numpy warned of a NaN once
+            self.check_labels()
+            self.check_scores()
+
+    def check_scores(self):
+        """Refuse scores of infinity and NaN; those of -infinity that make the loss infinite are noticed by that."""
+        self.refuse_scores(~(self.arrays[0] <= self.largest))
+
+    def refuse_scores(self, wrong):
+        wrong &= self.is_kept()
+        if wrong.any():
+            self.refuse(
+                "the loss is not finite: {}; lower base_lr, clip the gradients or look at the layers below",
+                self.place("scores", wrong, self.arrays[0]),
+            )
+
+    def is_kept(self):
+        """Which scores are not ignored."""
+        return ~self.dense(self.arrays[1])[1].reshape(self.shapes[0])
+
+    def check_labels(self):
+        """Refuse the first label that is none."""
+        labels = self.arrays[1].reshape(self.outer, self.slots, self.inner)
+        if self.label_format == "INDEX":
+            wrong = wrong_indices(labels, self.ignored_value, self.classes)
+            remedy = f"give whole numbers in [0, {self.classes}), or -1 to pad"
+        else:
+            wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
+            remedy = f"give numbers in [0, {self.label_limit:g}]"
+        if not wrong.any() and self.label_format == "INDEX" and self.label_limit == 1:
+            wrong = repeated_indices(labels, self.ignored_value)
+            remedy = "give each class of a row once"
+        if wrong.any():
+            self.refuse("{}; {}", self.place("labels", wrong, self.arrays[1]), remedy)
+
+    def check_weights(self, weights):
+        wrong = ~((weights >= 0) & (weights <= LIMIT))
+        if wrong.any():
+            self.refuse("{}; give numbers in [0, {:g}]", self.place("weights", wrong, weights), LIMIT)
+
+    def place(self, name, wrong, array):
+        """'labels[3, 17] is -2.0 (row 3, class 17)' for the first that is wrong."""
+        flat = np.flatnonzero(wrong)[0]
+        index = ", ".join(str(int(i)) for i in np.unravel_index(flat, array.shape))
+        text = f"{name}[{index}] is {array.ravel()[flat]!s}"
+        o, rest = divmod(int(flat), size(array.shape) // max(1, self.outer))
+        where = f"row {o * self.inner + rest % self.inner}"
+        if name == "scores" or (name == "labels" and self.label_format == "DENSE"):
+            where += f", class {rest // self.inner}"
+        return f"{text} ({where})"
+
+    def blame(self):
+        """Say what made the loss, in its type, infinite or NaN."""
+        self.check_domain()  # a NaN may be a label's
+        scores = self.arrays[0]
+        self.refuse_scores(np.isneginf(scores))
+        size = np.where(self.is_kept(), np.abs(scores), 0)
+        self.refuse(
+            "the loss is not finite in {}: {}, and labels and weights are finite; scale them down",
+            self.dtype,
+            self.place("scores", size == size.max(), scores),
+        )
+
+
+def layout(array):
+    """'float64 (2, 3), read-only', for an error."""
+    if not isinstance(array, np.ndarray):
+        return type(array).__name__
+    faults = {"not C-contiguous": "c_contiguous", "not aligned": "aligned", "read-only": "writeable"}
+    faults = [text for text, flag in faults.items() if not array.flags[flag.upper()]]
+    return ", ".join([f"{array.dtype} {array.shape}", *faults])
