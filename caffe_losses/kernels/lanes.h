@@ -95,12 +95,16 @@ FUNCTION int any(mask m) {
   return some != 0;
 }
 
+enum { CHAINS = LANES < 4 ? LANES : 4 }; /* of what is done lane by lane: they do not wait for each other */
+
 FUNCTION number largest_lane(real x) {
-  number largest[LANES];
-  memcpy(largest, &x, sizeof x);
-  for (int half = LANES / 2; half; half /= 2)
-    for (int i = 0; i < half; ++i) largest[i] = largest[i] > largest[i + half] ? largest[i] : largest[i + half];
-  return largest[0];
+  number part[CHAINS], largest;
+  memcpy(part, &x, sizeof part);
+  for (int i = CHAINS; i < LANES; i += CHAINS)
+    for (int k = 0; k < CHAINS; ++k) part[k] = x[i + k] > part[k] ? x[i + k] : part[k];
+  largest = part[0];
+  for (int k = 1; k < CHAINS; ++k) largest = part[k] > largest ? part[k] : largest;
+  return largest;
 }
 
 /* Between numbers and whole numbers; gcc before 9 has no word for it. */
@@ -135,7 +139,6 @@ FUNCTION Sum plus(Sum s, real x) {
 FUNCTION real rounded(Sum s) { return s.sum + s.rest; }
 
 FUNCTION double sum_of_lanes(real x) {
-  enum { CHAINS = LANES < 4 ? LANES : 4 }; /* which do not wait for each other */
   double part[4] = {0, 0, 0, 0};
   for (int i = 0; i < LANES; i += CHAINS)
     for (int k = 0; k < CHAINS; ++k) part[k] += (double)x[i + k];

@@ -79,9 +79,9 @@ FUNCTION void maxima(const Problem *problem, const Run *of, int with_each, int w
   const real empty = all(EMPTY), lowest = all(LOWEST);
   real one_neg = empty, one_pos = empty;
   mask wrong = {0};
-  int labelled = 0;
+  int labelled = 0, some_labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
-    if (i % BLOCK == 0) labelled = labelled_from(run, i);
+    if (i % BLOCK == 0) labelled = labelled_from(run, i), some_labelled |= labelled;
     real s = load(run->scores + i), y = load(run->labels + i);
     mask kept = kept_at(p, run, y), positive = y != 0;
     real neg = choose(labelled ? kept & ~positive : kept, larger(s, lowest), empty);
@@ -98,7 +98,7 @@ FUNCTION void maxima(const Problem *problem, const Run *of, int with_each, int w
   if (!with_one) return;
   const Groups *one = &run->one;
   raise_maximum(one->max_neg, one->sum_neg, one->rest_neg, largest_lane(one_neg), p->options.temperature_neg);
-  raise_maximum(one->max_pos, one->sum_pos, one->rest_pos, largest_lane(one_pos), p->options.temperature_pos);
+  if (some_labelled) raise_maximum(one->max_pos, one->sum_pos, one->rest_pos, largest_lane(one_pos), p->options.temperature_pos);
 }
 
 /* The maxima of the groups of some scores. */
@@ -136,9 +136,9 @@ FUNCTION void sums(const Problem *problem, const Run *of, int with_each, int wit
   const Run a_run = *of, *run = &a_run;
   const Maxima max = {all(with_one ? *run->one.max_neg : 0), all(with_one ? *run->one.max_pos : 0)};
   Sum neg = {{0}, {0}}, pos = neg;
-  int labelled = 0;
+  int labelled = 0, some_labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
-    if (i % BLOCK == 0) labelled = labelled_from(run, i);
+    if (i % BLOCK == 0) labelled = labelled_from(run, i), some_labelled |= labelled;
     real s = load(run->scores + i), y = load(run->labels + i);
     mask kept = kept_at(p, run, y), positive = y != 0, negative = labelled ? kept & ~positive : kept;
     if (with_one) {
@@ -154,7 +154,7 @@ FUNCTION void sums(const Problem *problem, const Run *of, int with_each, int wit
   }
   if (!with_one) return;
   add_to_one(run->one.sum_neg, run->one.rest_neg, neg);
-  add_to_one(run->one.sum_pos, run->one.rest_pos, pos);
+  if (some_labelled) add_to_one(run->one.sum_pos, run->one.rest_pos, pos);
 }
 
 FUNCTION void slopes(const Problem *problem, const Run *of, int with_each, int with_one) {
