@@ -66,7 +66,7 @@ test-oldest:
 # In a copy, as the library is compiled anew with the sanitizers. Python itself leaks on purpose.
 test-asan: all
 	rm -rf build/asan && mkdir -p build/asan && cp -r caffe_losses tests pyproject.toml build/asan
-	cd build/asan && CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1" ../../$(run)python -m caffe_losses.kernels
+	cd build/asan && CFLAGS="-fsanitize=address,undefined -fno-sanitize-recover=all -g -O1 -UNDEBUG" ../../$(run)python -m caffe_losses.kernels
 	cd build/asan && LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
 	  ASAN_OPTIONS=detect_leaks=0 ../../$(run)python -m pytest -q tests/test_kernels.py
 
