@@ -44,7 +44,6 @@ def best_of_all(objective, scores, labels):
     return (2 * hits / sizes).reshape(len(given), -1)[:, there].mean(axis=1).max()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("objective", thresholds.OBJECTIVES)
 def test_as_good_as_any(objective, seed):
