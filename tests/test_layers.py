@@ -185,6 +185,7 @@ def assert_equal(ours, theirs):
 def test_the_second_top_is_caffes_softmax_and_sigmoid():
     random = np.random.RandomState(0)
     scores, labels = random.randn(4, 6).astype(np.float32), random.randint(-1, 2, (4, 6)).astype(np.float32)
+    scores[0, :2] = 89, 100  # e^89 is infinite in float32
     for layer, cpp in (("MultiLabelSoftmaxLoss", "Softmax"), ("SigmoidCrossEntropyLoss", "Sigmoid")):
         text = input_layer("scores", (4, 6)) + input_layer("labels", (4, 6))
         text += loss_layer(layer, ["scores", "labels"], ["loss", "p"], param={"ignore_label": -1})
