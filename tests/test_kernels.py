@@ -180,6 +180,10 @@ def test_threads(loss):
     assert not wrong
 
 
+def test_each_kernel_is_a_loss_s_and_each_loss_has_one():
+    assert {vars(loss).get("kernel") for loss in LOSSES} == set(binding.library().losses)
+
+
 def test_a_class_derived_from_one_with_a_kernel_runs_its_own_formula():
     class Doubled(losses.SigmoidCrossEntropyLoss):
         def negative(self, scores):

@@ -195,6 +195,14 @@ def test_the_second_top_is_caffes_softmax_and_sigmoid():
         np.testing.assert_allclose(one.blobs["p"].data, one.blobs["cpp"].data, rtol=1e-6)
 
 
+@pytest.mark.parametrize("tops", [["scores"], ["loss", "labels"], ["loss", "p", "weights"]])
+def test_a_top_that_is_a_bottom_is_refused(tops):
+    """Backward reads scores and labels again: the loss was right, and its gradient another one."""
+    text = input_layer("scores", (4, 1)) + input_layer("labels", (4, 1)) + input_layer("weights", (4,))
+    with pytest.raises(ValueError, match=r"top (\d) is bottom \1; give the top a name of its own"):
+        net(text + loss_layer("SigmoidCrossEntropyLoss", ["scores", "labels", "weights"], tops))
+
+
 def test_exact_ignore_where_cpp_truncates():
     """C++ drops every soft label below 1 for ignore_label 0; we drop the zeros."""
     scores, labels = np.zeros((1, 4), np.float32), np.array([[0, 0.5, 0.9, 1]], np.float32)

@@ -245,3 +245,13 @@ def test_a_reduction_that_is_none():
     assert text == "HillLoss: reduction must be one of normalized, none, got 'mean'; the default is \"normalized\""
     text = refused(losses.TwoWayLoss(reduction="none"), zeros(), zeros())
     assert text == "TwoWayLoss: losses of rows; expected none, as the loss is not a sum over rows; leave out reduction"
+
+
+def test_probabilities_and_losses_are_not_written_over_an_input():
+    loss = losses.SigmoidCrossEntropyLoss()
+    scores, labels = np.zeros((2, 3), np.float32), np.ones((2, 3), np.float32)
+    loss.reshape(scores.shape, labels.shape)
+    for name in ("probabilities", "losses"):
+        for array in (scores, labels):
+            with pytest.raises(ValueError, match=f"{name}: is written over an input, which backward reads; give an"):
+                loss.forward(scores, labels, **{name: array})

@@ -107,5 +107,7 @@ def main():
     try:
         build()
     except OSError as error:
-        sys.exit(f"caffe_losses: cannot compile the kernels: {error}; install a C compiler, e.g. apt-get install gcc")
+        missing = error.filename is not None  # the compiler itself
+        remedy = "install a C compiler, e.g. apt-get install gcc" if missing else "mend losses.h, or set CC and CFLAGS"
+        sys.exit(f"caffe_losses: cannot compile the kernels: {error}; {remedy}")
     print(LIBRARY)

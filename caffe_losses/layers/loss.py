@@ -3,6 +3,7 @@
 import warnings
 
 import caffe
+import numpy as np
 
 from ..options import checked, parse
 from . import clock
@@ -44,6 +45,14 @@ class LossLayer(caffe.Layer):
             top[0].reshape()
             for k, name in self.more:
                 top[k].reshape(*(scores.shape if name == "probabilities" else self.loss.losses_shape))
+            self.refuse_in_place(bottom, top)
+
+    def refuse_in_place(self, bottom, top):
+        """A top that is a bottom would be written over what backward reads."""
+        for k in range(len(top)):
+            for j in range(len(bottom)):
+                if bottom[j].count and np.may_share_memory(top[k].data, bottom[j].data):
+                    self.loss.refuse("top {} is bottom {}; give the top a name of its own", k, j)
 
     def forward(self, bottom, top):
         scores, labels, weights = self.arrays

@@ -209,7 +209,8 @@ class Loss(Checks):
             self.check_array("weights", weights, shapes[2])
             self.check_weights(weights)
         if probabilities is not None:
-            self.check_array("probabilities", probabilities, self.shapes[0], writable=True)
+            self.check_array("probabilities", probabilities, shapes[0], writable=True)
+            self.check_apart("probabilities", probabilities)
         if losses is not None:
             self.check_losses(losses)
         if self.may_be_dense and looks_dense(labels, self.classes):

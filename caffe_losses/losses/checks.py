@@ -20,10 +20,16 @@ class Checks:
         expected = "none" if shape is None else f"{self.dtype} {shape}, {kind}"
         self.refuse("{}: got {}, expected {}; {}", name, layout(array), expected, remedy)
 
+    def check_apart(self, name, array):
+        """Backward reads the inputs again."""
+        if any(given is not None and np.may_share_memory(array, given) for given in self.arrays):
+            self.refuse("{}: is written over an input, which backward reads; give an array of its own", name)
+
     def check_losses(self, losses):
         if not self.row_weights:
             self.refuse("losses of rows; expected none, as the loss is not a sum over rows; leave out reduction")
         self.check_array("losses", losses, self.losses_shape, writable=True)
+        self.check_apart("losses", losses)
 
     def check_domain(self):
         with np.errstate(invalid="ignore"):  # numpy warned of a NaN once
