@@ -81,6 +81,27 @@ def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, mon
 
 
 @each_loss
+@pytest.mark.parametrize("ignore_label", [None, 3])
+@pytest.mark.parametrize("shape", [(2, 5), (2, 60), (2, 5, 3), (2, 5, 15), (2, 5, 40)], ids=str)
+def test_a_wrong_label_is_noticed_wherever_it_is(loss, ignore_label, shape):
+    """In each layout that the kernels know; found by reading: NaN among the indices of pixels was taken for padding."""
+    scores = np.full(shape, 0.4, np.float32)
+    indices = np.ones((2, 2, *shape[2:]), np.float32)
+    indices[:, 0] = 0
+    for label_format, right, wrong in (
+        ("DENSE", np.zeros(shape, np.float32), (np.nan, np.inf, -1, 1e7)),
+        ("INDEX", indices, (np.nan, np.inf, -2, shape[1], 0.5, 7e9)),
+    ):
+        one = loss(label_format=label_format, ignore_label=ignore_label)
+        for place in (0, -1):
+            for value in wrong:
+                labels = right.copy()
+                labels.flat[place] = value
+                with pytest.raises(ValueError, match=r"labels\[.*\] is "):
+                    one(scores, labels)
+
+
+@each_loss
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (2, 5, 0), (0, 5, 20)], ids=str)
 def test_empty_blobs(loss, options, shape):

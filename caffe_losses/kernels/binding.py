@@ -157,10 +157,8 @@ class Kernel:
         losses  filled with the loss of each row or, of independent labels, of each score; or None
         """
         scores, labels = address(scores), address(labels)
-        weights, losses = (
-            weights if weights is None else address(weights),
-            losses if losses is None else address(losses),
-        )
+        weights = weights if weights is None else address(weights)  # None is common: without a call
+        losses = losses if losses is None else address(losses)
         self._arrays = scores, labels, weights
         self._forward(self._problem, scores, labels, weights, losses, self._result)
         result = self.result

@@ -31,7 +31,7 @@ typedef struct {
 
 typedef struct {
   Sum loss;
-  mask valid, wrong; /* how many scores, negative; not 0 where one is, or a label */
+  mask ignored, wrong; /* how many scores, negative; not 0 where one is, or a label */
 } Found;
 
 /* The loss of a block or, with `backward`, scale times its gradient. */
@@ -68,11 +68,10 @@ FUNCTION void of_block(int loss, int general, int backward, const Problem *probl
     real lost = only(counted, general ? weight * cost.loss : cost.loss);
     so_far.loss = plus(so_far.loss, lost);
     if (b.losses) store(b.losses + i, lost);
-    if (general) so_far.valid += counted;
+    if (general) so_far.ignored += there & ~counted;
     so_far.wrong |= counted & ~in_domain(&p, s);
     if (labelled) so_far.wrong |= there & ~ignored & ~is_label(&p, y);
   }
-  if (!general) so_far.valid[0] -= b.end;
   *found = so_far;
 }
 
@@ -158,7 +157,8 @@ static void independent(const Problem *p, const Arrays *a, Result *result) {
     leave_tile(p, a, &t, result);
   }
   result->loss = total(found.loss);
-  for (int i = 0; i < LANES; ++i) result->valid -= found.valid[i];
+  result->valid = p->outer * p->classes * p->inner;
+  for (int i = 0; i < LANES; ++i) result->valid += found.ignored[i];
   result->wrong |= any(found.wrong);
 }
 

@@ -150,10 +150,4 @@ FUNCTION double total(Sum s) {
   return sum - sum == 0 ? sum + sum_of_lanes(s.rest) : sum; /* what is infinite has no rest */
 }
 
-/* The same sum in each lane. */
-FUNCTION Sum all_of(double sum) {
-  Sum s = {all((number)sum), all((number)(sum - (double)(number)sum))};
-  return s;
-}
-
 #endif

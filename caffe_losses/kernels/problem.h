@@ -178,7 +178,7 @@ FUNCTION int count_of_slots(const Problem *p, Indices x) {
   for (int64_t k = 0; k < p->slots; ++k)
     for (int64_t i = 0; i < x.rows; i += LANES) {
       real label = load_first(x.from + k * p->inner + i, x.rows - i, -1);
-      mask passed = p->ignores ? label == (number)p->ignore_label : label != label;
+      mask passed = p->ignores ? label == (number)p->ignore_label : (mask){0};
       mask known = (label >= 0) & (label < (number)p->classes) & ~passed, class_ = whole_of(only(known, label));
       wrong |= (~known & ~passed & (label != -1)) | (number_of(class_) != only(known, label));
       class_ = (known & class_) | (~known & (whole)p->classes); /* a class beyond the last is no class, either */

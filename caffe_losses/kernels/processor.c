@@ -1,5 +1,5 @@
 /* Which instruction sets this machine has, of those that kernels.c may be compiled for; and what the library says of itself:
- * its losses with the options that they read, the fields of its structures, and the sources that it was compiled from. */
+ * its losses with the options that they read, and the fields of its structures. */
 #include "problem.h"
 
 #if defined(__x86_64__)
@@ -22,5 +22,3 @@ const char losses[] = LOSSES(INDEPENDENT_TEXT, DISTRIBUTION_TEXT, LOG_SUM_EXP_TE
 #define OPTION_TEXT(name) "double " #name "\n"
 const char problem[] = PROBLEM(FIELD_TEXT) OPTIONS(OPTION_TEXT), result[] = RESULT(FIELD_TEXT);
 const int64_t problem_size = sizeof(Problem), result_size = sizeof(Result);
-
-const char sources[] = SOURCES;

@@ -39,9 +39,10 @@ class LossLayer(caffe.Layer):
         scores, labels = bottom[0].data, bottom[1].data
         weights = bottom[2].data if self.weighted else None
         self.arrays = scores, labels, weights
-        if (scores.shape, labels.shape) != self.shapes or weights is not None:
-            self.shapes = scores.shape, labels.shape
-            self.loss.reshape(*self.shapes, weights if weights is None else weights.shape)
+        shapes = scores.shape, labels.shape, weights if weights is None else weights.shape
+        if shapes != self.shapes:
+            self.shapes = shapes
+            self.loss.reshape(*shapes)
             top[0].reshape()
             for k, name in self.more:
                 top[k].reshape(*(scores.shape if name == "probabilities" else self.loss.losses_shape))
