@@ -1,5 +1,6 @@
 """Stock and small nets for the tests of net/ and wiring/, and both as one calls them there."""
 
+import json
 import os
 from contextlib import ExitStack
 
@@ -52,6 +53,18 @@ def python(name, module, kind, bottom, top, more=""):
 
 def parsed(text):
     return text_format.Parse(text, caffe_pb2.NetParameter())
+
+
+def our_data(**options):
+    param = json.dumps(options)
+    text = layer("data", "Python", "", "data labels", "python_param { module: 'caffe_losses.layers' layer: 'L' }")
+    net = parsed(text.replace("'L'", "'MultiLabelImageData'"))
+    net.layer[0].python_param.param_str = param
+    return net.layer[0]
+
+
+def one(kind, more, tops="data label"):
+    return parsed(layer("data", kind, "", tops, more)).layer[0]
 
 
 def view_of(text, phase="TEST"):

@@ -6,6 +6,7 @@ import re
 import shutil
 import sys
 
+import caffe
 import documents
 import layouts
 import pytest
@@ -198,9 +199,11 @@ def gradcheck(text, folder, request):
 
 SINGLE_LABEL = """
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TRAIN }
-  transform_param { crop_size: 12 mean_value: 10 } data_param { source: "train" batch_size: 4 backend: LMDB } }
+  transform_param { crop_size: 12 force_color: true mean_value: 10 }
+  data_param { source: "train" batch_size: 4 backend: LMDB } }
 layer { name: "data" type: "Data" top: "data" top: "label" include { phase: TEST }
-  transform_param { crop_size: 12 mean_value: 10 } data_param { source: "test" batch_size: 4 backend: LMDB } }
+  transform_param { crop_size: 12 force_color: true mean_value: 10 }
+  data_param { source: "test" batch_size: 4 backend: LMDB } }
 layer { name: "fc8" type: "InnerProduct" bottom: "data" top: "fc8" inner_product_param { num_output: 10 } }
 layer { name: "accuracy" type: "Accuracy" bottom: "fc8" bottom: "label" top: "accuracy" include { phase: TEST } }
 layer { name: "loss" type: "SoftmaxWithLoss" bottom: "fc8" bottom: "label" top: "loss" }
@@ -222,6 +225,31 @@ def wire_lists(text, folder, request):
     output = shell(text, folder)
     assert "fc8: 10 -> 3 outputs" in output
     assert "test_iter: 1" in output
+
+
+PUBLISHED = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 9 } } }
+layer { name: "conv1" type: "Convolution" bottom: "data" top: "conv1"
+  convolution_param { num_output: 4 kernel_size: 3 weight_filler { type: "xavier" } } }
+layer { name: "pool1" type: "Pooling" bottom: "conv1" top: "pool1" pooling_param { kernel_size: 2 stride: 2 } }
+layer { name: "fc" type: "InnerProduct" bottom: "pool1" top: "fc"
+  inner_product_param { num_output: 5 weight_filler { type: "xavier" } } }
+layer { name: "prob" type: "Softmax" bottom: "fc" top: "prob" }
+"""
+
+
+@runs("docs/wiring.md", "caffe-losses wire deploy.prototxt")
+def wire_a_published_net(text, folder, request):
+    pictures(folder)
+    (folder / "deploy.prototxt").write_text(PUBLISHED)
+    net(PUBLISHED, caffe.TEST).save(str(folder / "published.caffemodel"))
+    (folder / "solver.prototxt").write_text(
+        'net: "train_val.prototxt" base_lr: 0.001 lr_policy: "fixed" max_iter: 2 test_iter: 1 test_interval: 9 '
+        'snapshot_prefix: "net"'
+    )
+    output = shell(text, folder)
+    assert "weights: 1 of 2 layers start from published.caffemodel; not ['fc_3']" in output
+    assert (folder / "net_iter_2.caffemodel").exists()
 
 
 @runs("docs/coming-from-another-layer.md", "caffe-losses wire")

@@ -112,3 +112,15 @@ def test_quiet_leaves_what_the_user_has_set():
     for more, expected in [({}, "2"), ({"GLOG_minloglevel": "0"}, "0")]:
         output = subprocess.check_output([sys.executable, "-c", code], env=dict(environment, **more), text=True)
         assert output.strip() == expected
+
+
+@pytest.mark.slow
+def test_an_upgrade_that_fails_says_why(tmp_path):
+    path = tmp_path / "old.prototxt"
+    path.write_text(
+        'layers { layer { name: "d" type: "data" } top: "d" } '
+        'layers { layer { name: "x" type: "bnll" num_output: 3 } bottom: "d" top: "b" }'
+    )
+    text = r"old.prototxt: upgrade_net_proto_text failed: Unknown parameter num_output for layer type bnll$"
+    with pytest.raises(ValueError, match=text):
+        prototxt.read(str(path))

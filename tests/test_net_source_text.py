@@ -80,6 +80,6 @@ def test_of_an_older_format(tmp_path, capsys):
         command("wire", tmp_path / "old.prototxt", "-o", tmp_path / "new.prototxt", *options)
     options[3] = "b.csv"
     assert command("wire", tmp_path / "old.prototxt", "-o", tmp_path / "new.prototxt", *options) == 0
-    assert "data: labels_num 3 dropped: the list tells it" in capsys.readouterr().out
+    assert "data: labels_num 3 dropped: MultiLabelImageData has no such parameter" in capsys.readouterr().out
     with pytest.raises(ValueError, match=r"^layer data \(ImageData\): ImageDataParameter has no field labels_num in"):
         command("wire", tmp_path / "old.prototxt", "-o", tmp_path / "new.prototxt", *options[:2])

@@ -157,7 +157,7 @@ def test_a_picture_of_a_list_is_read(tmp_path, capsys, monkeypatch):
     write_list(tmp_path, 6, name="train.txt")
     (tmp_path / "net.prototxt").write_text(SINGLE)
     wire = ["wire", "net.prototxt", "-o", "out.prototxt", "--loss", "AsymmetricLoss", "--num-classes", 3, "--check"]
-    wire += ["--image-list", "train.txt", "train.txt", "--mean", "10", "--force"]
+    wire += ["--image-list", "train.txt", "train.txt", "--mean", "10", "--color", "BGR", "--force"]
     assert command(*wire) == 0
     assert "check: TEST loads, and runs forward" in capsys.readouterr().out
     cv2.imwrite("0.png", np.zeros((5, 5, 3), np.uint8))

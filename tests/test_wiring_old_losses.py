@@ -117,3 +117,13 @@ def test_a_scorer_with_another_head_is_not_resized():
     assert "fc feeds fc2 (InnerProduct) too" in refused(DATA + FC + more + LOSS, num_classes=9)
     both = THREE + FC + LOSS + layer("second", "EuclideanLoss", "fc box", "second")
     assert "fc feeds second (EuclideanLoss) too, which stays as it is" in refused(both, heads=["loss"], num_classes=9)
+
+
+def test_the_accuracy_of_a_head_that_stays_stays():
+    other = FC.replace('"fc"', '"b"')
+    text = DATA + FC + other + LOSS + LOSS.replace('"loss"', '"lb"').replace('"fc"', '"b"')
+    text += layer("acc", "Accuracy", "fc label", "acc") + layer("accb", "Accuracy", "b label", "accb")
+    wired, _ = wire(text, heads=["lb"])
+    assert "acc" in wired and "accb" not in wired
+    through = layer("p", "Softmax", "b", "p") + layer("accp", "Accuracy", "p label", "accp")
+    assert "accp" not in wire(text + through, heads=["lb"])[0]

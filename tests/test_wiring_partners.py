@@ -12,7 +12,7 @@ from caffe_losses import wiring
 from caffe_losses.net import view
 from caffe_losses.wiring import ImageLists
 
-LISTS = ImageLists(["train.csv", "test.csv"], 5, (20, 20))
+LISTS = ImageLists(["train.csv", "test.csv"], 5, (20, 20), color="BGR")
 
 
 def source(name, tops, rule="", kind="Data", more=""):
@@ -60,7 +60,7 @@ def test_other_tops_of_the_label_layer_are_kept_or_refused():
     text += FC.replace('"fc"', '"other"') + layer("second", "EuclideanLoss", "other box", "second")
     wired, _ = wire(text, heads=["loss"], sources=["a", "a"])
     assert wired["marks"].top == ["box"] and wired["labels"].top == ["labels"]
-    assert refused(text, heads=["loss"], image_lists=ImageLists(["a", "a"], 5, (9, 9))) == (
+    assert refused(text, heads=["loss"], image_lists=ImageLists(["a", "a"], 5, (9, 9), color="BGR")) == (
         "layer marks (HDF5Data) is in use besides the loss, and would give what is of other images than those of the "
         "list; take out what takes it, or give --label-source instead"
     )
@@ -118,7 +118,7 @@ STAGED = [
 @pytest.mark.parametrize("lists", [False, True])
 def test_the_layer_of_test_gets_the_source_for_test(rule, expected, lists):
     text = source("data", "data label", "include { phase: TRAIN }") + source("data", "data label", rule) + FC + LOSS
-    given = {"image_lists": ImageLists(["a", "b"], 5, (9, 9))} if lists else {"sources": ["a", "b"]}
+    given = {"image_lists": ImageLists(["a", "b"], 5, (9, 9), color="BGR")} if lists else {"sources": ["a", "b"]}
     wired, lines = wiring.wire(parsed(text), "MultiLabelSoftmaxLoss", **given)
     if lists:
         got = [json.loads(one.python_param.param_str)["source"] for one in wired.layer if not one.bottom]
@@ -182,11 +182,11 @@ def test_batches_and_means(tmp_path):
     options = [json.loads(one.python_param.param_str) for one in wired.layer if not one.bottom]
     assert [one["batch_size"] for one in options] == [8, 2]
     assert all(one["mean_value"] == [1, 2, 3] and "mean_file" not in one and one["scale"] == 0.5 for one in options)
-    lists = ImageLists(["a", "a"], 5, (9, 9))
+    lists = ImageLists(["a", "a"], 5, (9, 9), color="BGR")
     inputs = layer("data", "Python", "", "data label", "python_param { module: 'mine' layer: 'Reader' }") + FC + LOSS
     assert "does not tell how many images it reads; give --batch" in refused(inputs, image_lists=lists)
     assert wire(inputs, image_lists=lists, batches=[8, 8])[0]["data"].python_param.layer == "MultiLabelImageData"
-    lists = ImageLists(["a", "a"], 5)
+    lists = ImageLists(["a", "a"], 5, color="BGR")
     assert "does not tell how large its images are; give --resize H,W" in (
         refused(inputs, image_lists=lists, batches=[8, 8])
     )

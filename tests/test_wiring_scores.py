@@ -25,7 +25,7 @@ def ending(kind, top="act", more=""):
 @pytest.mark.parametrize("top", ["act", "conv"])
 @pytest.mark.parametrize("kind, interval", [
     ("ReLU", "below 0"), ("ELU", "below -1"), ("TanH", "outside of [-1, 1]"), ("BNLL", "below 0"),
-    ("AbsVal", "below 0"), ("Swish", "below -0.279"), ("Exp", "below 0"),
+    ("AbsVal", "below 0"), ("Swish", "below -0.279"),
 ])  # fmt: skip
 def test_an_activation_that_bounds_the_scores_is_taken_out(kind, interval, top):
     wired, lines = wire(ending(kind, top), "SigmoidCrossEntropyLoss")
@@ -75,6 +75,16 @@ def test_what_cannot_be_taken_out_is_refused():
     assert "come through lstm, and LSTM lets no score be outside of [-1, 1]" in refused(
         text + layer("loss", "HingeLoss", "lstm tags", "loss"), "SigmoidFocalLoss"
     )
+
+
+def test_what_is_computed_of_scores_is_no_activation():
+    """Without a part of it, a noisy-or or a log-probability is something else."""
+    way = layer("sig", "Sigmoid", "fc", "p") + layer("not", "Power", "p", "q", "power_param { scale: -1 shift: 1 }")
+    way += layer("log", "Log", "q", "l") + layer("drop", "Dropout", "l", "d") + layer("exp", "Exp", "d", "e")
+    loss = layer("loss", "EuclideanLoss", "e label", "loss")
+    text = "layer loss: its scores come through exp, and Exp lets no score be below 0, so that {} could not learn"
+    refusal = refused(DATA + FC + way + loss, "SigmoidCrossEntropyLoss")
+    assert refusal == text.format("SigmoidCrossEntropyLoss") + "; have the loss take scores from before it, by hand"
 
 
 def test_in_one_phase_only():

@@ -282,7 +282,19 @@ def test_paths_are_found_from_where_the_net_is(output, written, said, tmp_path, 
     assert said in capsys.readouterr().out.splitlines()
     layers = {one.name: one for one in prototxt.read(output).net.layer}
     assert layers["labels"].data_param.source == written.format(tmp_path)
-    lists = ["--image-list", "new", "/new", "--classes", "names.txt", "--mean", "mean.npy", "--resize", "9,9"]
+    lists = [
+        "--image-list",
+        "new",
+        "/new",
+        "--classes",
+        "names.txt",
+        "--mean",
+        "mean.npy",
+        "--resize",
+        "9,9",
+        "--color",
+        "GRAY",
+    ]
     (tmp_path / "names.txt").write_text("a\nb\nc\nd\ne\n")
     rules = ["include { phase: TRAIN }", "include { phase: TEST }"]
     (tmp_path / "in.prototxt").write_text("".join(DATA.replace("hdf5", f"{r} hdf5", 1) for r in rules) + FC + LOSS)

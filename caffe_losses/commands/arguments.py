@@ -7,7 +7,7 @@ from itertools import chain
 from ..evaluation import CROPS, views
 from ..files import Outputs, check_regular
 from ..net import prototxt
-from ..net.sources import named_files
+from ..net.contents import named_files
 from ..net.view import NO_STAGES
 from ..parallel import devices
 from ..wiring import check

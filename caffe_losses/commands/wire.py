@@ -4,9 +4,10 @@ import os
 
 from .. import losses, metrics
 from ..data import lists
+from ..data.transform import COLORS
 from ..net import prototxt
 from ..options import checked
-from ..wiring import ImageLists, Rewritten, TestMetrics, wire
+from ..wiring import ImageLists, Rewritten, TestMetrics, is_deploy, starting, wire
 from .arguments import add_rewriting, finish, input_file, key_value, positive, size, stages_of
 
 
@@ -25,7 +26,9 @@ def add_parser(commands):
         description="Replace the losses of a net, and what goes with them. Each change is printed. Exit 2, and "
         "nothing written: the net is not understood, or an argument is wrong.",
     )
-    parser.add_argument("net", type=input_file, help="prototxt of the net for training, also of an older Caffe")
+    parser.add_argument(
+        "net", type=input_file, help="prototxt of the net for training, or of a deploy net, also of an older Caffe"
+    )
     parser.add_argument("--loss", required=True, choices=losses.__all__)
     parser.add_argument(
         "--param", metavar="KEY=VALUE", type=key_value, action="append", default=[], help="of the loss; may be repeated"
@@ -56,6 +59,10 @@ def add_parser(commands):
         type=mean,
         help="subtract this from the lists' images, instead of what the net subtracts: e.g. 104,117,123, or a file",
     )
+    parser.add_argument("--scale", metavar="X", type=float, help="multiply the lists' images by this, after --mean")
+    parser.add_argument(
+        "--color", choices=COLORS, help="the lists' images have these channels, where the net does not tell (as before)"
+    )
     parser.add_argument(
         "--batch", metavar="N", nargs="+", type=positive, help="images at a time, in TRAIN and in TEST (as they are)"
     )
@@ -64,6 +71,12 @@ def add_parser(commands):
     )
     parser.add_argument(
         "--test-images", metavar="N", type=positive, help="of the test set (for --metrics; of its list)"
+    )
+    parser.add_argument(
+        "--weights", metavar="W", type=input_file, help="those that training will start from: which layers have some"
+    )
+    parser.add_argument(
+        "--freeze", metavar="LAYER", help="keep the weights of this layer, and of those that it is made of"
     )
     parser.add_argument("--head", metavar="NAME", action="append", help="only this loss layer; may be repeated")
     add_rewriting(parser)
@@ -79,6 +92,8 @@ def run(options):
             raise ValueError(f"--num-classes {options.num_classes}: {options.classes} has {num_classes} names")
     places = Places(options.output)
     file, foreign = prototxt.read_foreign(options.net)
+    if is_deploy(file.net):
+        check_deploy(options)
     net, lines = wire(
         file.net,
         options.loss,
@@ -92,7 +107,10 @@ def run(options):
         batches=both(options.batch),
         stages=stages_of(options),
         foreign=foreign,
+        frozen=options.freeze,
     )
+    if options.weights:
+        lines.append(starting(net, options.weights, is_deploy(file.net)))
     return finish(file, Rewritten(net, lines + places.lines()), options, dict(options.shape))
 
 
@@ -134,12 +152,25 @@ def check_arguments(options):
     twice = [key for key in keys if keys.count(key) > 1]
     if twice:
         raise ValueError(f"--param: expected KEY=VALUE, each key once, got {twice[0]} twice")
-    if not options.image_list and (options.classes or options.resize or options.mean is not None):
-        raise ValueError("--classes, --resize and --mean are of lists; give --image-list TRAIN TEST")
+    of_lists = options.classes, options.resize, options.color, options.mean, options.scale
+    if not options.image_list and any(value is not None for value in of_lists):
+        raise ValueError("--classes, --resize, --color, --mean and --scale are of lists; give --image-list TRAIN TEST")
     if options.image_list and options.label_source:
         raise ValueError("--image-list has the labels too; leave --label-source out")
     if options.image_list and not (options.classes or options.num_classes):
         raise ValueError("--image-list: expected the names of the classes with --classes FILE, or --num-classes N")
+
+
+def check_deploy(options):
+    """A deploy net does not say what its images were, nor has it fillers to start from."""
+    wanted = {"--image-list TRAIN TEST": options.image_list, "--weights W": options.weights,
+              "--mean MEAN": options.mean, "--scale X": options.scale, "--batch N": options.batch}  # fmt: skip
+    missing = [name for name, value in wanted.items() if value is None]
+    if missing:
+        raise ValueError(
+            f"{options.net} is a deploy net, and does not tell what its weights were trained on; give "
+            f"{', '.join(missing)} (e.g. --mean 104,117,123 --scale 1)"
+        )
 
 
 def image_lists(options, places):
@@ -148,7 +179,9 @@ def image_lists(options, places):
         return None
     classes = places.path(options.classes) if options.classes else options.num_classes
     mean_of_lists = places.path(options.mean) if isinstance(options.mean, str) else options.mean
-    return ImageLists(list(map(places.path, options.image_list)), classes, options.resize, mean_of_lists)
+    return ImageLists(
+        list(map(places.path, options.image_list)), classes, options.resize, mean_of_lists, options.color, options.scale
+    )
 
 
 def test_metrics(options):

@@ -8,9 +8,10 @@ import numpy as np
 from .. import extras
 from ..metrics import NAME, NAMES, PAPERS, MultiLabelMetrics
 from ..net import prototxt, weights
+from ..net.contents import count, missing_files
 from ..net.heads import label_options, main_head, view_for_testing
-from ..net.kinds import kind
-from ..net.sources import class_names, count, image_options, missing_files
+from ..net.kinds import image_options, kind
+from ..net.sources import class_names
 from ..net.view import cut
 from . import field
 from .decision import decision, log_odds

@@ -5,8 +5,8 @@ from collections import namedtuple
 
 INF = math.inf
 REACH = 4.6  # log-odds of 99 %: a score that cannot reach it in both ways keeps some probability above or below 1 %
-# Layers of one bottom and one top of the same shape, without weights: a net is whole without them.
-ACTIVATIONS = "AbsVal", "BNLL", "Clip", "ELU", "Exp", "Log", "Power", "ReLU", "Sigmoid", "Softmax", "Swish", "TanH"
+# One bottom, one top of the same shape, no weights: a net is whole without them, and its scores are what they took.
+ACTIVATIONS = "AbsVal", "BNLL", "Clip", "ELU", "ReLU", "ReLU6", "Sigmoid", "Softmax", "Swish", "TanH"
 # Their tops have numbers of their bottoms, or numbers between these.
 PASSING = "Crop", "Dropout", "Flatten", "Pooling", "Reshape", "Slice", "Split", "Tile", "SPP", "BatchReindex"
 
@@ -22,7 +22,19 @@ class Interval(namedtuple("Interval", "low high")):
         return f"below {self.low:g}" if self.high == INF else f"outside of [{self.low:g}, {self.high:g}]"
 
 
-ALL = Interval(-INF, INF)
+ALL, NOT_NEGATIVE, UNIT = Interval(-INF, INF), Interval(0.0, INF), Interval(0.0, 1.0)
+FIXED = {
+    "AbsVal": NOT_NEGATIVE,
+    "BNLL": NOT_NEGATIVE,
+    "Exp": NOT_NEGATIVE,
+    "LSTM": Interval(-1.0, 1.0),
+    "RNN": Interval(-1.0, 1.0),
+    "ReLU6": Interval(0.0, 6.0),
+    "Sigmoid": UNIT,
+    "Softmax": UNIT,
+    "TanH": Interval(-1.0, 1.0),
+    "Threshold": UNIT,
+}
 
 
 def bounds(view, layer, blob):
@@ -31,7 +43,7 @@ def bounds(view, layer, blob):
     while left:  # a net may be deeper than Python's recursion
         taker, bottom = left[-1]
         maker = view.maker(taker, bottom)
-        inputs = () if id(maker) in known or maker.type not in RULES else maker.bottom
+        inputs = maker.bottom if maker.type in RULES and id(maker) not in known else ()
         missing = [(maker, b) for b in inputs if id(view.maker(maker, b)) not in known]
         if missing:
             left += missing
@@ -44,7 +56,7 @@ def bounds(view, layer, blob):
 
 def interval_of(layer, bottoms):
     if layer.type not in RULES:
-        return Interval(-1.0, 1.0) if layer.type in ("LSTM", "RNN") else ALL
+        return FIXED.get(layer.type, ALL)
     low, high = RULES[layer.type](layer, bottoms)
     return ALL if math.isnan(low) or math.isnan(high) else Interval(low, high)
 
@@ -57,18 +69,12 @@ def hinders(interval, activation):
 
 
 def bounding(view, layer, blob, activation):
-    """The last layer below a bottom that keeps it from probabilities near 0 or near 1; None if there is none.
-
-    An activation is said before the layers above it, which only hand on its numbers.
-    """
+    """The layer that keeps a bottom from probabilities near 0 or near 1, below those that only hand on; or None."""
     if not hinders(bounds(view, layer, blob), activation):
         return None
     maker = view.maker(layer, blob)
-    while maker.type in RULES and maker.type not in ACTIVATIONS:
-        hindered = [b for b in maker.bottom if hinders(bounds(view, maker, b), activation)]
-        if not hindered:
-            break
-        maker = view.maker(maker, hindered[0])
+    while maker.type in PASSING:
+        maker = view.maker(maker, maker.bottom[0])
     return maker
 
 
@@ -78,15 +84,6 @@ def bounding(view, layer, blob, activation):
 def scaled(interval, factor, shift=0.0):
     ends = [factor * end + shift if factor else shift for end in interval]
     return min(ends), max(ends)
-
-
-def of_sign(interval):
-    """All numbers of the signs that the interval has."""
-    return (0.0 if interval[0] >= 0 else -INF), (0.0 if interval[1] <= 0 else INF)
-
-
-def narrowest(intervals):
-    return max(interval.low for interval in intervals), min(interval.high for interval in intervals)
 
 
 def relu(layer, bottoms):
@@ -101,40 +98,7 @@ def elu(layer, bottoms):
 
 def power(layer, bottoms):
     param = layer.power_param
-    low, high = scaled(bottoms[0], param.scale, param.shift)
-    if param.power == 1:
-        return low, high
-    if param.power == 0 or not param.power.is_integer():
-        return (1.0, 1.0) if param.power == 0 else (0.0, INF)
-    if param.power < 0:
-        return (0.0, INF) if param.power % 2 == 0 else (-INF, INF)
-    ends = [raised(low, param.power), raised(high, param.power)]
-    even = param.power % 2 == 0
-    return (0.0 if even and low < 0 < high else min(ends)), max(ends)
-
-
-def raised(value, exponent):
-    try:
-        return value**exponent
-    except OverflowError:
-        return INF
-
-
-def exponential(layer, bottoms):
-    return 0.0, INF
-
-
-def logarithm(layer, bottoms):
-    param, (low, high) = layer.log_param, scaled(bottoms[0], layer.log_param.scale, layer.log_param.shift)
-    base = math.log(param.base) if param.base > 0 else 1.0
-    if base < 0:
-        return -INF, INF
-    return (math.log(low) / base if low > 0 else -INF), (math.log(high) / base if high > 0 else INF)
-
-
-def absolute(layer, bottoms):
-    low, high = bottoms[0]
-    return (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
+    return scaled(bottoms[0], param.scale, param.shift) if param.power == 1 else ALL
 
 
 def clip(layer, bottoms):
@@ -151,65 +115,23 @@ def eltwise(layer, bottoms):
     param = layer.eltwise_param
     if param.operation == param.MAX:
         return max(low for low, _ in bottoms), max(high for _, high in bottoms)
-    if param.operation == param.SUM:
-        terms = [scaled(bottom, c) for bottom, c in zip(bottoms, param.coeff or [1.0] * len(bottoms))]
-        return sum(low for low, _ in terms), sum(high for _, high in terms)
-    product = bottoms[0]
-    for bottom in bottoms[1:]:
-        product = times(product, bottom)
-    return product
+    if param.operation == param.PROD:
+        return NOT_NEGATIVE if min(low for low, _ in bottoms) >= 0 else ALL
+    terms = [scaled(bottom, c) for bottom, c in zip(bottoms, param.coeff or [1.0] * len(bottoms))]
+    return sum(low for low, _ in terms), sum(high for _, high in terms)
 
 
-def times(a, b):
-    ends = [0.0 if 0 in (x, y) else x * y for x in a for y in b]
-    return min(ends), max(ends)
-
-
-def scale(layer, bottoms):
-    """A learned factor has any sign, but leaves 0 where it is; with a learned bias, any number comes out."""
-    if layer.scale_param.bias_term:
-        return -INF, INF
-    if len(bottoms) == 2:
-        return times(*bottoms)
-    low, high = bottoms[0]
-    return (low, high) if low >= 0 or high <= 0 else (-INF, INF)
-
-
-def reduction(layer, bottoms):
-    param = layer.reduction_param
-    if param.operation == param.MEAN:
-        return scaled(bottoms[0], param.coeff)
-    if param.operation == param.SUM:
-        return scaled(of_sign(bottoms[0]), param.coeff)
-    return scaled(Interval(0.0, INF), param.coeff)
-
-
-def between(low, high):
-    return lambda layer, bottoms: (low, high)
+def concat(layer, bottoms):
+    return max(bottom.low for bottom in bottoms), min(bottom.high for bottom in bottoms)
 
 
 RULES = {
-    "AbsVal": absolute,
-    "BNLL": lambda layer, bottoms: (0.0, INF),
     "Clip": clip,
-    "Concat": lambda layer, bottoms: narrowest(bottoms),
+    "Concat": concat,
     "ELU": elu,
     "Eltwise": eltwise,
-    "Exp": exponential,
-    "LRN": lambda layer, bottoms: tuple(
-        end if end in (0, INF, -INF) else math.copysign(INF, end) for end in bottoms[0]
-    ),
-    "Log": logarithm,
-    "PReLU": lambda layer, bottoms: bottoms[0] if bottoms[0].low >= 0 else (-INF, INF),
     "Power": power,
     "ReLU": relu,
-    "ReLU6": between(0.0, 6.0),
-    "Reduction": reduction,
-    "Scale": scale,
-    "Sigmoid": between(0.0, 1.0),
-    "Softmax": between(0.0, 1.0),
     "Swish": swish,
-    "TanH": between(-1.0, 1.0),
-    "Threshold": between(0.0, 1.0),
     **{name: lambda layer, bottoms: bottoms[0] for name in PASSING},
 }

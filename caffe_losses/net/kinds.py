@@ -1,10 +1,13 @@
 """What a layer is, from its LayerParameter: learned, a loss, a loss of ours, a metric."""
 
 from .. import losses
+from ..options import parse
 from .published import published
 
 OURS = "caffe_losses.layers"
 LEARNED = "Convolution", "Deconvolution", "Embed", "InnerProduct", "LSTM", "RNN"
+# with weights, which go by the layer's name
+NAMED = *LEARNED, "BatchNorm", "Bias", "PReLU", "Parameter", "Scale"
 # the losses of Caffe's that compare scores with labels, and the layer that makes probabilities of the scores
 LABEL_LOSSES = {
     "EuclideanLoss": None,
@@ -33,6 +36,13 @@ def kind(layer):
 def is_ours(layer, name):
     """Whether it is the layer of that name in `caffe_losses.layers`."""
     return layer.type == "Python" and layer.python_param.module == OURS and layer.python_param.layer == name
+
+
+def image_options(layer):
+    """The options of a MultiLabelImageData layer; None for any other."""
+    if not is_ours(layer, "MultiLabelImageData"):
+        return None
+    return parse("MultiLabelImageData", layer.python_param.param_str)
 
 
 def our_loss(layer):

@@ -5,12 +5,13 @@ import re
 from ..extras import remedy
 
 FATAL = re.compile(r"^F\d{4,8} .*?\] (.*)$", re.MULTILINE)  # glog's, whether or not it is a failed check
+ERROR = re.compile(r"^E\d{4,8} .*?\] (.*)$", re.MULTILINE)  # after which Caffe may go on and write what is wrong
 EXCEPTION = re.compile(r"[A-Z]\w*(?:Error|Exception): ")
 TYPES = re.compile(r"Unknown layer type: (.*?) \(known types: .*")
 
 
 def reason(process):
-    """In one line: a module that is missing, the check that failed, a Python exception, or the last line."""
+    """In one line: a module that is missing, the check that failed, a Python exception, an error, or the last line."""
     text = process.stdout.decode(errors="replace").strip()
     missing = re.search(r"No module named '([\w.]+)'", text)
     if missing:
@@ -24,4 +25,5 @@ def reason(process):
     lines = text.splitlines() or ["no reason given"]
     if lines[-1].startswith("SystemError: "):  # Boost.Python's, after the exception that it is about was printed
         return next((line for line in reversed(lines[:-1]) if EXCEPTION.match(line)), lines[-1])
-    return lines[-1]
+    errors = ERROR.findall(text)
+    return errors[0] if errors and not EXCEPTION.match(lines[-1]) else lines[-1]

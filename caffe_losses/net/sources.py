@@ -1,23 +1,13 @@
-"""What a data layer holds: its options, how many images, of which shape, and how it prepares them."""
-
-import os
+"""What a data layer says: its options and files, the shape of its images, and how it prepares them."""
 
 import numpy as np
 
-from .. import files
 from ..data import TRANSFORM_OPTIONS, Transform, lists
-from ..options import parse
-from .kinds import is_ours, kind
+from . import contents
+from .kinds import image_options, kind
 from .published import published_images
 
 BATCH_PARAMS = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param"}
-
-
-def image_options(layer):
-    """The options of a MultiLabelImageData layer; None for any other."""
-    if not is_ours(layer, "MultiLabelImageData"):
-        return None
-    return parse("MultiLabelImageData", layer.python_param.param_str)
 
 
 def batch_param(layer):
@@ -31,38 +21,6 @@ def batch_size(layer):
     if options is not None:
         return options["batch_size"]
     return batch_param(layer).batch_size if layer.type in BATCH_PARAMS else None
-
-
-# Files
-
-
-def named_files(layer):
-    """The files that a data layer reads, without a database's."""
-    paths = [param.source for param in (layer.hdf5_data_param, layer.image_data_param, layer.window_data_param)]
-    options = image_options(layer) or {}
-    paths += [layer.transform_param.mean_file, *(options.get(key) for key in ("source", "classes", "mean_file"))]
-    return [path for path in paths if path and isinstance(path, str)]
-
-
-def missing_files(layer):
-    """The files and folders that a data layer names and that are not there."""
-    return [path for path in [layer.data_param.source, *named_files(layer)] if path and not os.path.exists(path)]
-
-
-def check_files(layer):
-    """ValueError for what a data layer reads and what is no file: for a FIFO, Caffe waits without end."""
-    for path in named_files(layer):
-        files.check_regular(path)
-    for path in listed(layer.hdf5_data_param.source):
-        files.check_regular(path)
-
-
-def listed(source):
-    """The files that an HDF5Data's list names; none if it is not there."""
-    try:
-        return files.read(source).decode(errors="replace").split() if source else []
-    except OSError:
-        return []
 
 
 def class_names(layer, path, classes):
@@ -82,59 +40,23 @@ def class_names(layer, path, classes):
     return names
 
 
-# How many images
-
-
-def count(layer):
-    """How many images a data layer reads before it starts again; ValueError if that is not known, with the reason."""
-    options = image_options(layer)
-    if options is not None:
-        return count_list(options)
-    if layer.type == "HDF5Data":
-        return count_hdf5(layer.hdf5_data_param.source, layer.top[0])
-    if layer.type == "Data":
-        return count_lmdb(layer.data_param)
-    if layer.type == "ImageData":
-        return sum(1 for line in files.read(layer.image_data_param.source).splitlines() if line.strip())
-    raise ValueError(f"layer {layer.name} ({layer.type}) does not tell how many images it has")
-
-
-def count_list(options):
-    if options.get("resample"):
-        raise ValueError("MultiLabelImageData repeats images, as resample is true")
-    classes = options.get("classes")
-    return len(lists.read(options["source"], lists.read_classes(classes) if isinstance(classes, str) else classes))
-
-
-def count_hdf5(source, top):
-    import h5py
-
-    images = 0
-    for path in files.read(source).decode().split():
-        files.check_regular(path)
-        with h5py.File(path, "r") as file:
-            images += len(file[top])
-    return images
-
-
-def count_lmdb(data):
-    if data.backend != data.LMDB:
-        raise ValueError(f"{data.source} is no LMDB, so that its images cannot be counted")
-    import lmdb
-
-    with lmdb.open(data.source, readonly=True, lock=False) as environment:
-        return environment.stat()["entries"]
-
-
 # Shapes and transforms
 
 
-def is_gray(layer):
-    """Whether a data layer of a Caffe makes images of one channel. Of Data, one mean_value is taken to tell so."""
-    transform = layer.transform_param
-    if layer.type == "ImageData" or layer.HasField("image_data_param"):
-        return not layer.image_data_param.is_color
-    return bool(transform.force_gray or len(transform.mean_value) == 1)
+def channels(layer):
+    """How many channels the images of one of Caffe's data layers have; None if nothing tells it."""
+    transform, first = layer.transform_param, contents.first_shape(layer)
+    if published_images(layer):
+        return 3
+    if layer.HasField("image_data_param") or layer.type == "ImageData":
+        return 3 if layer.image_data_param.is_color else 1
+    if layer.type in ("MemoryData", "WindowData"):
+        return layer.memory_data_param.channels or 3
+    if first is not None:
+        return first[0] if len(first) == 3 else None
+    if transform.force_color or transform.force_gray:
+        return 3 if transform.force_color else 1
+    return len(transform.mean_value) if len(transform.mean_value) > 1 else None
 
 
 def known_shape(layer, top):
@@ -159,14 +81,16 @@ def shape_of_top(layer, place):
 def shape_of_images(layer):
     """(channels, height, width) of a layer that reads images; None if it does not tell."""
     image, transform, memory = layer.image_data_param, layer.transform_param, layer.memory_data_param
-    channels, options = 1 if is_gray(layer) else 3, image_options(layer) or published_images(layer)
+    options = image_options(layer) or published_images(layer)
     if options is not None:
         return transform_of(dict(options, mean_file=None)).shape()
     if transform.crop_size and layer.type in ("Data", "ImageData", "WindowData"):
-        return channels, transform.crop_size, transform.crop_size
+        return channels(layer) or 3, transform.crop_size, transform.crop_size
     if image.new_height and image.new_width:
-        return channels, image.new_height, image.new_width
-    return (memory.channels, memory.height, memory.width) if layer.type == "MemoryData" else None
+        return channels(layer), image.new_height, image.new_width
+    if layer.type == "MemoryData":
+        return memory.channels, memory.height, memory.width
+    return contents.first_shape(layer)
 
 
 def transform_of(options):
@@ -210,7 +134,7 @@ def transform_options(layer):
     options.update({field: getattr(image, field) for field in ("new_height", "new_width") if getattr(image, field)})
     options.update({field: getattr(transform, field) for field in ("crop_size", "mean_file", "mirror")
                     if getattr(transform, field)})  # fmt: skip
-    if is_gray(layer):
+    if channels(layer) == 1:
         options["color"] = "GRAY"
     if transform.mean_value:
         options["mean_value"] = [float(f"{mean:.7g}") for mean in transform.mean_value]

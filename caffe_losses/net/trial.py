@@ -7,9 +7,9 @@ import sys
 import time
 from contextlib import ExitStack
 
+from .contents import check_files
 from .prototxt import temporary
 from .reasons import reason
-from .sources import check_files
 
 MARK, LOADED = "=== tried ===", "=== loaded ==="  # amid whatever else is printed
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

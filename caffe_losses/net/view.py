@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from .kinds import LEARNED
+from .kinds import LEARNED, NAMED
 
 PHASES = "TRAIN", "TEST"
 NO_STAGES = (), ()
@@ -20,10 +20,12 @@ def views(layers, state, stages=NO_STAGES):
         stages: the stages that the solver adds in TRAIN, and those in TEST.
 
     Raises:
-        ValueError: there is no such phase, with the reason.
+        ValueError: there is no such phase, with the reason; or two layers of a phase have weights under one name.
     """
     all_views = {phase: View(layers, state, phase, more) for phase, more in zip(PHASES, stages)}
     whole = {phase: view for phase, view in all_views.items() if view.layers and not view.missing()}
+    for view in whole.values():
+        view.check_names()
     if not whole:
         train = all_views["TRAIN"]
         raise ValueError((train.missing() or "the net has no layers") + stages_hint(layers, train))
@@ -153,6 +155,19 @@ class View:
                 if (id(layer), blob) not in makers:
                     return f"layer {layer.name} takes {blob}, which no layer before it makes"
         return None
+
+    def check_names(self):
+        """ValueError for two layers with weights and one name: they train side by side, and are stored as one."""
+        named = {}
+        for layer in self.layers:
+            if layer.type in NAMED and layer.name in named:
+                tops = f"{', '.join(named[layer.name].top)} and {', '.join(layer.top)}"
+                raise ValueError(
+                    f"in {self.phase}, two layers with weights have the name {layer.name or '(none)'}, those that make "
+                    f"{tops}; weights are stored by name, so that one would get the other's: give each its own name"
+                )
+            if layer.type in NAMED:
+                named[layer.name] = layer
 
     def index(self, layer):
         return self.links()[0][id(layer)]

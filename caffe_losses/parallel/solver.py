@@ -3,7 +3,8 @@
 import os
 
 from .. import files
-from ..net import prototxt, sources
+from ..net import conditions, contents, prototxt
+from ..net.view import View
 
 SHARDED = "Data", "HDF5Data"  # of N ranks, rank r reads records r, r + N, r + 2 N, ...
 NO_DATA = "DummyData", "Parameter"  # made, each rank with its own seed, or learned
@@ -48,11 +49,22 @@ def check_files(param, weights):
             raise ValueError(f"solver: {field} {path} is not there; start where the names in it lead to files")
         net = prototxt.parse(path)
         for layer in net.layer or net.layers:
-            sources.check_files(layer)
+            contents.check_files(layer)
+        check_phases(param, net)
     for name in weights:
         files.check_regular(name)
         if not os.path.exists(name):
             raise ValueError(f"--weights {name} is not there; give .caffemodel files, separated by commas")
+
+
+def check_phases(param, net):
+    """ValueError for weights under one name, and for labels of other images, in a phase as the solver has it."""
+    states = [("TRAIN", param.train_state), *(("TEST", state) for state in param.test_state or [param.train_state])]
+    for phase, state in states:
+        view = View(net.layer, net.state, phase, state.stage)
+        if not view.missing():
+            view.check_names()
+            conditions.check_labels(view)
 
 
 def check_sharded(net, size):

@@ -11,6 +11,7 @@ comments are not kept.
 from .check import check, cost
 from .contract import check_contract
 from .deploy import add_probabilities, deploy
+from .deploy_nets import is_deploy, starting
 from .describe import describe
 from .metrics import metrics_layer
 from .records import ImageLists, Rewritten, TestMetrics
@@ -26,6 +27,8 @@ __all__ = [
     "cost",
     "deploy",
     "describe",
+    "is_deploy",
     "metrics_layer",
+    "starting",
     "wire",
 ]

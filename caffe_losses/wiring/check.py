@@ -1,8 +1,9 @@
 """Tries whether a net trains: real Caffe loads it and runs it once, in a process of its own."""
 
 from ..net import trial
+from ..net.conditions import check_labels
+from ..net.contents import missing_files
 from ..net.kinds import LEARNED, is_loss, weight
-from ..net.sources import missing_files
 from ..net.view import NO_STAGES, views, without_rules
 from .stand_in import label_limits, sizes_of, smaller, stand_in
 
@@ -27,6 +28,7 @@ def check(net, shapes=None, stages=NO_STAGES):
     lines, phases = [], views(net.layer, net.state, stages)
     check_names(shapes or {}, phases.values())
     for phase, view in phases.items():
+        check_labels(view)
         whole, absent = of_phase(net, view, shapes or {})
         learns = try_out(whole, phase)
         how = f" with Input layers for data, as {absent[0]} does not exist" if absent else ""

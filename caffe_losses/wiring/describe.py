@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from ..net.sources import class_names, image_options, options_for_testing, transform_of
+from ..net.kinds import image_options
+from ..net.sources import class_names, options_for_testing, transform_of
 
 
 def describe(inference, shapes, classes=None):

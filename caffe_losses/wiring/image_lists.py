@@ -1,12 +1,20 @@
 """Has a net read image files and labels from a list, instead of what it reads now."""
 
-from ..net.kinds import kind
+from ..net.contents import first_shape
+from ..net.kinds import image_options, kind
 from ..net.make import copy_rules, our_layer
-from ..net.sources import batch_size, image_options, transform_options
+from ..net.sources import batch_size, channels, known_shape, transform_options
 from ..net.view import is_in
-from .partners import drop_dead, for_phase, groups, makers, release, silence_no_more, tops_of
+from .partners import drop_dead, for_phase, groups, makers, phases_read, release, silence_no_more, tops_of
 
 CONSTANT = "DummyData", "Input", "Parameter"  # data layers that read no images
+COLORS = {1: "GRAY", 3: "BGR"}  # by the number of channels
+READERS = ("data_param", "hdf5_data_param", "image_data_param", "input_param", "memory_data_param", "transform_param",
+           "window_data_param")  # fmt: skip
+# What options of MultiLabelImageData have the place of, and what is of no use with a list.
+TAKEN_OVER = ("backend", "batch_size", "channels", "crop_size", "force_color", "force_gray", "height", "is_color",
+              "mean_file", "mean_value", "mirror", "new_height", "new_width", "prefetch", "scale", "shape", "shuffle",
+              "source", "width")  # fmt: skip
 
 
 def add_image_lists(wiring, losses, labels, image_lists):
@@ -68,8 +76,7 @@ def replace(wiring, partner, partners, image_tops, labels, image_lists):
     options = options_of(wiring, partner, partners, image_lists)
     layer = our_layer("MultiLabelImageData", options, name=partner.name, top=[data, labels])
     copy_rules(partner, layer)
-    for field, text in wiring.fields(partner).items():
-        wiring.tell(partner, f"{field.split()[1]} {text} dropped: the list tells it")
+    tell_lost(wiring, partner)
     wiring.foreign.pop(id(partner), None)
     wiring.tell(partner, f"{kind(partner)} -> MultiLabelImageData {layer.python_param.param_str}")
     gone = type(partner)()
@@ -78,35 +85,90 @@ def replace(wiring, partner, partners, image_tops, labels, image_lists):
     silence_no_more(wiring, [gone])
 
 
+def tell_lost(wiring, partner):
+    """Tell what a data layer says and MultiLabelImageData does not: all but where its data are, and how it reads."""
+    messages = [message for field, message in partner.ListFields() if field.name in READERS]
+    said = [(field.name, value) for message in messages for field, value in message.ListFields()]
+    said += [("root_folder", folder) for folder in [(image_options(partner) or {}).get("root_folder")] if folder]
+    for name, value in said:
+        if name == "root_folder":
+            wiring.tell(partner, f"root_folder {value} dropped: the paths of a list start in its folder")
+        elif name not in TAKEN_OVER:
+            value = f"{value:.7g}" if isinstance(value, float) else value
+            wiring.tell(partner, f"{name} {value} dropped: MultiLabelImageData has no such parameter")
+    for field, text in wiring.fields(partner).items():
+        wiring.tell(partner, f"{field.split()[1]} {text} dropped: MultiLabelImageData has no such parameter")
+
+
 def options_of(wiring, partner, partners, image_lists):
     """The options of MultiLabelImageData that do what a data layer does, with a list."""
     source = for_phase(wiring, partner, partners, image_lists.sources, "a source")
-    old = image_options(partner)
-    options = dict(source=source, classes=image_lists.classes, **transform_options(partner))
-    if old is not None:
-        options = dict(old, source=source, classes=image_lists.classes)
+    options = dict(source=source, classes=image_lists.classes, **images_of(wiring, partner, image_lists))
     options["batch_size"] = batch_of(wiring, partner, partners)
-    if partner.HasField("image_data_param"):  # of ImageData, or of a layer of another Caffe
-        param = partner.image_data_param
-        options.update({field: getattr(param, field) for field in ("root_folder", "shuffle") if getattr(param, field)})
+    if "TRAIN" in phases_read(wiring, partner, partners):
+        options["shuffle"] = True  # a list is in the order of its classes, or of its pictures' names
     if image_lists.mean is not None:
         for field in ("mean_file", "mean_value"):
             options.pop(field, None)
         options["mean_file" if isinstance(image_lists.mean, str) else "mean_value"] = image_lists.mean
+    if image_lists.scale not in (None, 1):
+        options["scale"] = image_lists.scale
     if image_lists.resize:
         options.update(new_height=image_lists.resize[0], new_width=image_lists.resize[1])
     elif "new_height" not in options:
-        if not options.get("crop_size"):
-            raise ValueError(
-                f"layer {partner.name} ({kind(partner)}) does not tell how large its images are; give --resize H,W"
-            )
-        if "crop_scale" not in options:
-            wiring.tell(
-                partner, "images keep the size of their files; give --resize H,W if they are not all large enough"
-            )
+        check_size(wiring, partner, options)
     if "label_format" in wiring.options:
         options["label_format"] = wiring.options["label_format"]
     return options
+
+
+def images_of(wiring, partner, image_lists):
+    """How a data layer makes its images, as options of MultiLabelImageData; of the same size and channels."""
+    old = image_options(partner)
+    if old is not None:
+        kept = {name: value for name, value in old.items() if name not in ("root_folder", "source", "classes")}
+        return dict(kept, color=image_lists.color) if image_lists.color else kept
+    options, shape = transform_options(partner), first_shape(partner) or told_shape(partner)
+    told = channels(partner) or (shape[0] if shape and len(shape) == 3 else None) or several(image_lists.mean)
+    colors = image_lists.color or COLORS.get(told)
+    if colors is None:
+        raise ValueError(
+            f"layer {partner.name} ({kind(partner)}) does not tell whether its images have colors; give --color BGR or "
+            "--color GRAY"
+        )
+    if partner.type == "HDF5Data" and image_lists.mean is None and image_lists.scale is None:
+        wiring.tell(partner, "its numbers are its files', and a list's are 0 to 255: see --mean and --scale")
+    options.pop("color", None)
+    options.update({"color": colors} if colors != "BGR" else {})
+    if shape and len(shape) == 3 and "new_height" not in options:
+        options.update(new_height=shape[1], new_width=shape[2])
+    if shape and partner.type == "Input" and image_lists.resize:  # of a deploy net, whose size its weights know
+        options["crop_size"] = list(shape[1:]) if shape[1] != shape[2] else shape[1]
+    return options
+
+
+def several(mean):
+    """How many numbers a mean has; None for one, which all channels may share, and for a file."""
+    return len(mean) if isinstance(mean, list) and len(mean) > 1 else None
+
+
+def told_shape(partner):
+    """The shape of an image of a layer whose images are of one size always; None of any other."""
+    if partner.type not in (*CONSTANT, "MemoryData"):
+        return None
+    try:
+        return known_shape(partner, partner.top[0])[1:]
+    except ValueError:
+        return None
+
+
+def check_size(wiring, partner, options):
+    if not options.get("crop_size"):
+        raise ValueError(
+            f"layer {partner.name} ({kind(partner)}) does not tell how large its images are; give --resize H,W"
+        )
+    if "crop_scale" not in options:
+        wiring.tell(partner, "images keep the size of their files; give --resize H,W if they are not all large enough")
 
 
 def batch_of(wiring, partner, partners):

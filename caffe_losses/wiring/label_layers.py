@@ -2,9 +2,9 @@
 
 import json
 
-from ..net.kinds import kind
+from ..net.kinds import image_options, kind
 from ..net.make import copy_rules, layer
-from ..net.sources import BATCH_PARAMS, batch_param, batch_size, image_options
+from ..net.sources import BATCH_PARAMS, batch_param, batch_size
 from ..net.view import is_in
 from .partners import chosen, drop_dead, for_phase, makers, phases_read, release, tops_of
 

@@ -1,7 +1,7 @@
 """Which losses of a net are replaced."""
 
 from ..net.heads import check_names, head_of
-from ..net.kinds import is_known_loss, is_loss, kind
+from ..net.kinds import LEARNED, is_known_loss, is_loss, kind
 from ..net.view import is_in
 
 
@@ -65,16 +65,25 @@ def check_same_labels(view, layers):
         raise ValueError(f"the losses have different labels: {reads}; name those to replace with --head")
 
 
-def origins(wiring, layer):
-    """The names of the blobs that a layer's labels are copies of."""
-    return {wiring.view(phase).origin(layer, layer.bottom[1]).top for phase in wiring.phases_of(layer)}
+def last_learned(wiring, layer):
+    """The learned layers (their identities) below the scores of a layer, without another one between, in any phase."""
+    last, seen = set(), set()
+    for view in map(wiring.view, wiring.phases_of(layer)):
+        left = [view.maker(layer, layer.bottom[0])]
+        while left:
+            maker = left.pop()
+            if maker.type in LEARNED:
+                last.add(id(maker))
+            elif id(maker) not in seen:
+                seen.add(id(maker))
+                left += [view.maker(maker, blob) for blob in maker.bottom]
+    return last
 
 
 def drop_accuracies(wiring, loss):
-    """Remove each Accuracy of the loss's scores or labels, and that of another Caffe; tell what else has the labels."""
-    same = {*loss.bottom[:2], *origins(wiring, loss)}
+    """Remove each Accuracy of the loss's scores, also one of another Caffe; tell what else has the labels."""
     for layer in [layer for layer in wiring.layers if "Accuracy" in layer.type]:
-        if same & {*layer.bottom, *origins(wiring, layer)}:
+        if last_learned(wiring, layer) & last_learned(wiring, loss):
             reason = "takes one label an image" if layer.type == "Accuracy" else "is of another Caffe"
             if any(wiring.is_taken(top) for top in layer.top):
                 raise ValueError(f"layer {layer.name} ({layer.type}) {reason}, but its top is in use")

@@ -27,19 +27,21 @@ class Output(namedtuple("Output", "blob activation")):
     __slots__ = ()
 
 
-class ImageLists(namedtuple("ImageLists", "sources classes resize mean")):
+class ImageLists(namedtuple("ImageLists", "sources classes resize mean color scale")):
     """Lists of images to read from.
 
     sources  the list for TRAIN and the list for TEST; or only that for TRAIN
     classes  the file of class names, or how many classes there are
     resize   (height, width) that images are resized to before a crop; None: what ImageData says, or nothing
     mean     what is subtracted: a list of numbers, or a file; None: what the layer says that read the images
+    scale    what the values are multiplied by, after that; None: what the layer says
+    color    "BGR", "RGB" or "GRAY"; None: as many channels as before
     """
 
     __slots__ = ()
 
-    def __new__(cls, sources, classes, resize=None, mean=None):
-        return super().__new__(cls, sources, classes, resize, mean)
+    def __new__(cls, sources, classes, resize=None, mean=None, color=None, scale=None):
+        return super().__new__(cls, sources, classes, resize, mean, color, scale)
 
 
 class TestMetrics(namedtuple("TestMetrics", "names images")):

@@ -2,6 +2,7 @@
 
 from ..net.kinds import LEARNED, is_loss, kind
 from ..net.view import is_in
+from .deploy_nets import renew
 from .wiring import reaches
 
 # They pass the classes on as they are, without weights of their own for each.
@@ -17,7 +18,7 @@ def resize(wiring, view, loss, num_classes, resized, old_losses):
     if scorer.name in resized:
         return
     param = size_param(scorer)
-    if param.num_output == num_classes:
+    if param.num_output == num_classes and not wiring.renewed:
         resized.add(scorer.name)
         wiring.tell(scorer, f"has {num_classes} outputs already, so that pretrained weights load into it")
         return
@@ -34,6 +35,8 @@ def resize(wiring, view, loss, num_classes, resized, old_losses):
     for layer in wiring.layers:
         if layer.name == old and layer.type == scorer.type:
             layer.name, size_param(layer).num_output = new, num_classes
+            if wiring.renewed:
+                renew(layer)
     resized.add(new)
 
 

@@ -3,10 +3,11 @@
 import json
 
 from ..net import trial
+from ..net.contents import missing_files
 from ..net.heads import takes_indices
-from ..net.kinds import LEARNED, is_known_loss, is_ours
+from ..net.kinds import LEARNED, image_options, is_known_loss, is_ours
 from ..net.make import input_layer
-from ..net.sources import BATCH_PARAMS, batch_param, batch_size, image_options, known_shape, missing_files
+from ..net.sources import BATCH_PARAMS, batch_param, batch_size, known_shape
 from ..net.view import DataTop, View, copies, is_in
 from ..options import parse
 from .label_shapes import label_shapes

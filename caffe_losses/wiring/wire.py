@@ -5,6 +5,7 @@ What cannot be understood is refused, with a ValueError of one line; what is don
 
 from .. import losses
 from ..net.view import NO_STAGES
+from .deploy_nets import as_train_val, freeze, is_deploy
 from .image_lists import add_image_lists
 from .label_layers import add_label_layers, set_batches, take_labels
 from .metrics import add_metrics
@@ -18,12 +19,12 @@ from .wiring import Wiring
 
 def wire(
     net, loss, *, options=None, num_classes=None, labels=None, sources=None, heads=None, image_lists=None,
-    metrics=None, batches=None, stages=NO_STAGES, foreign=None
+    metrics=None, batches=None, stages=NO_STAGES, foreign=None, frozen=None
 ):  # fmt: skip
     """Replace the losses of a net, and what goes with them.
 
     Args:
-        net: NetParameter of a train_val; it stays as it is.
+        net: NetParameter of a train_val, or of a deploy net with one input and one output; it stays as it is.
         loss: name of one of `caffe_losses.losses`.
         options: its parameters. What the old loss says of axis, ignore_label and normalization is kept.
         num_classes: outputs of the last InnerProduct or Convolution below each loss; None: as they are.
@@ -35,6 +36,7 @@ def wire(
         batches: how many images data layers read at a time, in TRAIN and in TEST; None: as they say.
         stages: the stages that the solver adds in TRAIN, and those in TEST.
         foreign: what only another Caffe knows of the net: {layer: {field: text}}, as `prototxt.read_foreign` gives it.
+        frozen: the name of a layer; it and the layers that it needs keep their weights.
 
     Returns:
         Rewritten(net, lines): the rewired net, and what was changed in it, a line each.
@@ -42,7 +44,11 @@ def wire(
     Raises:
         ValueError: the net is not understood, or an argument is wrong.
     """
-    wiring = Wiring(net, getattr(losses, loss), options or {}, stages, foreign or {})
+    renewed, lines = is_deploy(net), []
+    if renewed:
+        net, lines = as_train_val(net)
+    wiring = Wiring(net, getattr(losses, loss), options or {}, stages, foreign or {}, renewed)
+    wiring.lines += lines
     old = old_losses(wiring, heads or [])
     for layer in old:
         drop_accuracies(wiring, layer)
@@ -65,6 +71,8 @@ def wire(
         take_labels(wiring, layer, new_labels or layer.bottom[1])
     if metrics:
         add_metrics(wiring, old, metrics)
+    if frozen:
+        freeze(wiring, frozen)
     wiring.check()
     wiring.tell_stages()
     wired = type(net)()

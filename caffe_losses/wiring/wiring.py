@@ -2,6 +2,7 @@
 
 import json
 
+from ..net.conditions import check_labels
 from ..net.kinds import LEARNED, kind
 from ..net.view import PHASES, View, copies, is_in, stages_hint, views
 
@@ -13,13 +14,15 @@ class Wiring:
     loss     the class of the new loss
     options  the parameters that the user gives it
     batches  how many images the user wants at a time, in TRAIN and in TEST; or None
+    renewed  whether the layers of the scores start anew, whatever their size
     phases   those that the net was made for
     lines    a line for each change
     """
 
-    def __init__(self, net, loss, options, stages, foreign):
+    def __init__(self, net, loss, options, stages, foreign, renewed=False):
         self.layers, self.state, self.stages, self.lines = copies(net.layer), net.state, stages, []
         self.loss, self.options, self.batches, self.told = loss, options, None, set()
+        self.renewed = renewed
         self.foreign = {id(layer): foreign[layer.name] for layer in self.layers if layer.name in foreign}
         self.phases = list(views(self.layers, self.state, stages))
         loss(**options)  # refuses wrong ones
@@ -79,6 +82,7 @@ class Wiring:
             text = view.missing() or made_twice(view)
             if text:
                 raise ValueError(f"in {phase}, {text} after the change; give {phase} a layer of its own there by hand")
+            check_labels(view)
         for layer in self.layers:
             for field in self.fields(layer):
                 message, name = field.split()

@@ -1,0 +1,54 @@
+"""What has to hold in each phase of a net, whoever wrote it: weights go by name, and labels belong to their images."""
+
+from .contents import check_in_step, missing_files
+from .heads import head_of
+from .kinds import image_options, is_known_loss, kind
+from .sources import BATCH_PARAMS, batch_param
+
+
+def check_labels(view):
+    """ValueError for a loss whose labels are read beside its images, and are those of other images.
+
+    Data layers read on by themselves: they have to have as many records, in one order. What is not there is not looked
+    at.
+    """
+    for layer in view.layers:
+        if not is_known_loss(layer) or len(layer.bottom) < 2:
+            continue
+        head = head_of(view, layer)
+        images, labels = (readers(view, layer, blob) for blob in (head.scores, head.labels))
+        for reader in labels:
+            if images and not any(reader is other for other in images):
+                check_beside(images[0], reader)
+
+
+def readers(view, layer, blob):
+    """The layers with files that a bottom is made of."""
+    makers = dict.fromkeys(id(top.layer) for top in view.made_of(layer, blob))
+    return [maker for maker in view.layers if id(maker) in makers and is_reader(maker)]
+
+
+def is_reader(layer):
+    return layer.type in BATCH_PARAMS or image_options(layer) is not None
+
+
+def check_beside(images, labels):
+    """ValueError if the layer `labels` does not read the labels of what the layer `images` reads."""
+    for layer in (images, labels):
+        field = leaves_order(layer)
+        if field:
+            raise ValueError(
+                f"layer {layer.name} ({kind(layer)}) has {field}, and layer {labels.name} reads the labels of layer "
+                f"{images.name}: labels get to other images; take {field} out, and shuffle both sources instead"
+            )
+    if not missing_files(images) + missing_files(labels):
+        check_in_step(images, labels)
+
+
+def leaves_order(layer):
+    """The option by which a data layer leaves the order of its file; None if it keeps it."""
+    if layer.type not in BATCH_PARAMS:
+        return "shuffle" if image_options(layer).get("shuffle") else None
+    param = batch_param(layer)
+    told = [field for field in ("shuffle", "rand_skip") if field in param.DESCRIPTOR.fields_by_name]
+    return next((field for field in told if getattr(param, field)), None)
