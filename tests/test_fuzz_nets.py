@@ -200,6 +200,7 @@ def expected_text(case, net, wired):
             assert now[head.name] == old[head.name]
             assert now[scorer] == old[scorer]
             assert now.get(f"{head.name}_act") == old.get(f"{head.name}_act")
+            assert now.get(f"{head.name}_acc") == old.get(f"{head.name}_acc")
             continue
         name = f"{scorer}_{case.num_classes}" if renamed else scorer
         assert {one.inner_product_param.num_output for one in now[name]} == {case.num_classes or CLASSES}

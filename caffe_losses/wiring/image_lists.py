@@ -8,6 +8,7 @@ from ..net.view import is_in
 from .partners import drop_dead, for_phase, groups, makers, phases_read, release, silence_no_more, tops_of
 
 CONSTANT = "DummyData", "Input", "Parameter"  # data layers that read no images
+FIXED = (*CONSTANT, "MemoryData")  # they say the shape of what they make
 COLORS = {1: "GRAY", 3: "BGR"}  # by the number of channels
 READERS = ("data_param", "hdf5_data_param", "image_data_param", "input_param", "memory_data_param", "transform_param",
            "window_data_param")  # fmt: skip
@@ -142,8 +143,10 @@ def images_of(wiring, partner, image_lists):
     options.update({"color": colors} if colors != "BGR" else {})
     if shape and len(shape) == 3 and "new_height" not in options:
         options.update(new_height=shape[1], new_width=shape[2])
-    if shape and partner.type == "Input" and image_lists.resize:  # of a deploy net, whose size its weights know
-        options["crop_size"] = list(shape[1:]) if shape[1] != shape[2] else shape[1]
+    if shape and partner.type in FIXED and len(shape) == 3:  # what the net takes, after any crop
+        options.pop("crop_size", None)
+        if image_lists.resize:
+            options["crop_size"] = list(shape[1:]) if shape[1] != shape[2] else shape[1]
     return options
 
 
@@ -154,7 +157,7 @@ def several(mean):
 
 def told_shape(partner):
     """The shape of an image of a layer whose images are of one size always; None of any other."""
-    if partner.type not in (*CONSTANT, "MemoryData"):
+    if partner.type not in FIXED:
         return None
     try:
         return known_shape(partner, partner.top[0])[1:]
