@@ -58,7 +58,7 @@ static real finish(int general, const Problem *p, const Sums *sums, real largest
   if (general) wx *= keep;
   if (general && smoothing != 0) {
     uniform = only(labelled, smoothing * scale / sums->kept);
-    w += uniform * rounded(sums->weight);
+    w += uniform * (p->class_weight ? rounded(sums->weight) : sums->kept);
     wx += only(uniform != 0, uniform * rounded(sums->weighted_x));
   }
   real share = only(labelled, weight / scale);
@@ -77,8 +77,8 @@ FUNCTION void add(int loss, int general, int labelled, const Problem *p, real s,
   if (has_z_of(loss)) sums->z = plus(sums->z, general ? only(kept, exponential(x)) : exponential(x));
   if (general && p->ignores) sums->kept += only(kept, all(1));
   if (general && p->label_smoothing != 0) {
-    sums->weight = plus(sums->weight, only(kept, weight));
-    sums->weighted_x = plus(sums->weighted_x, weight * only(kept & (weight != 0), x));
+    if (p->class_weight) sums->weight = plus(sums->weight, only(kept, weight));
+    sums->weighted_x = plus(sums->weighted_x, p->class_weight ? weight * only(kept & (weight != 0), x) : only(kept, x));
   }
   if (!labelled) return;
   real label = general ? only(kept, y) : y, t = general ? weight * label : y;
@@ -146,7 +146,7 @@ FUNCTION Sums sums_in_use(int general, const Sums *sums) {
 FUNCTION void add_line(int loss, int general, const Problem *problem, const Line *line, real largest, Sums *sums, mask *wrong) {
   const Problem p = *problem; /* no store can change it */
   const number *scores = line->scores, *labels = line->labels, *weights = line->weights;
-  const int n = line->n, labelled = any_positive(labels, n), weighted = general && p.class_weight;
+  const int n = line->n, labelled = any_positive(&p, labels, n), weighted = general && p.class_weight;
   const mask there = first(line->end);
   mask wrong_here = {0};
   Sums so_far = sums_in_use(general, sums);
@@ -201,7 +201,7 @@ FUNCTION void add_rows(int loss, int general, const Problem *problem, const Tile
   mask wrong_here = {0};
   for (int64_t c = 0; c < p.classes; ++c) {
     const number *scores = t->scores + c * t->score_step, *labels = t->labels + c * t->label_step;
-    const int labelled = groups < 4 || any_positive(labels, groups * LANES);
+    const int labelled = groups < 4 || any_positive(&p, labels, groups * LANES);
     const real weight = all(general && p.class_weight ? p.class_weight[c] : 1);
     prefetch(scores + groups * LANES, groups * LANES); /* of the next rows */
     prefetch(labels + groups * LANES, groups * LANES);

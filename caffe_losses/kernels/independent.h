@@ -37,7 +37,7 @@ typedef struct {
 /* The loss of a block or, with `backward`, scale times its gradient. */
 FUNCTION void of_block(int loss, int general, int backward, const Problem *problem, const Block b, Found *found) {
   const Problem p = *problem; /* no store can change it */
-  const int labelled = general || any_positive(b.labels, b.n);
+  const int labelled = (general && p.label_smoothing != 0) || any_positive(&p, b.labels, b.n);
   const number keep = (number)(1 - p.label_smoothing), half = (number)(p.label_smoothing / 2);
   const mask there = first(b.end);
   Found so_far = *found;

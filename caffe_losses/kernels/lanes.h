@@ -20,30 +20,31 @@
 
 #define FUNCTION static inline __attribute__((always_inline))
 
-/* NATIVE(max): Intel's name of what one instruction does, where GNU C has no operator */
+/* NATIVE(max, a, b): Intel's name of what one instruction does, where GNU C has no operator. The mask of 512 bits is for
+ * gcc: _mm512_max_ps begins with a register of any content, so that two of the same numbers would both be computed. */
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
 #define INTEL_NAME(prefix, name, suffix) prefix##name##suffix
 #if defined(__AVX512F__)
 #define REGISTER 64
-#define NATIVE_OF(name, suffix) INTEL_NAME(_mm512_, name, suffix)
+#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm512_maskz_, name, suffix)(-1, a, b)
 #elif defined(__AVX__)
 #define REGISTER 32
-#define NATIVE_OF(name, suffix) INTEL_NAME(_mm256_, name, suffix)
+#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm256_, name, suffix)(a, b)
 #else
 #define REGISTER 16
-#define NATIVE_OF(name, suffix) INTEL_NAME(_mm_, name, suffix)
+#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm_, name, suffix)(a, b)
 #endif
 
 #ifdef DOUBLE
-#define NATIVE(name) NATIVE_OF(name, _pd)
+#define NATIVE(name, a, b) NATIVE_OF(name, _pd, a, b)
 typedef double number;
 typedef int64_t whole;
 typedef uint64_t unsigned_whole;
 #define LARGEST_NUMBER DBL_MAX
 #else
-#define NATIVE(name) NATIVE_OF(name, _ps)
+#define NATIVE(name, a, b) NATIVE_OF(name, _ps, a, b)
 typedef float number;
 typedef int32_t whole;
 typedef uint32_t unsigned_whole;
@@ -72,8 +73,8 @@ FUNCTION real only(mask where, real x) { return (real)(where & (mask)x); } /* 0 
 
 /* b, where one is NaN */
 #ifdef __SSE2__
-FUNCTION real larger(real a, real b) { return NATIVE(max)(a, b); }
-FUNCTION real smaller(real a, real b) { return NATIVE(min)(a, b); }
+FUNCTION real larger(real a, real b) { return NATIVE(max, a, b); }
+FUNCTION real smaller(real a, real b) { return NATIVE(min, a, b); }
 #else
 FUNCTION real larger(real a, real b) { return choose(a > b, a, b); }
 FUNCTION real smaller(real a, real b) { return choose(a < b, a, b); }

@@ -65,8 +65,10 @@ FUNCTION void raise_maximum(number *maximum, number *sum, number *rest, number t
   *maximum = to;
 }
 
-/* Whether some of the scores from i on, as far as they are computed alike, have a label that is not 0. */
-FUNCTION int labelled_from(const Run *run, int i) { return any_positive(run->labels + i, (int)smaller_of(run->n - i, BLOCK)); }
+/* Whether some of the scores from i on, as far as they are computed alike, have a label that is not 0 nor ignored. */
+FUNCTION int labelled_from(const Problem *p, const Run *run, int i) {
+  return any_positive(p, run->labels + i, (int)smaller_of(run->n - i, BLOCK));
+}
 
 FUNCTION mask kept_at(const Problem *p, const Run *run, real y) {
   return p->ignores ? first(run->end) & ~is_ignored(p, y) : first(run->end);
@@ -81,7 +83,7 @@ FUNCTION void maxima(const Problem *problem, const Run *of, int with_each, int w
   mask wrong = {0};
   int labelled = 0, some_labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
-    if (i % BLOCK == 0) labelled = labelled_from(run, i), some_labelled |= labelled;
+    if (i % BLOCK == 0) labelled = labelled_from(p, run, i), some_labelled |= labelled;
     real s = load(run->scores + i), y = load(run->labels + i);
     mask kept = kept_at(p, run, y), positive = y != 0;
     real neg = choose(labelled ? kept & ~positive : kept, larger(s, lowest), empty);
@@ -138,7 +140,7 @@ FUNCTION void sums(const Problem *problem, const Run *of, int with_each, int wit
   Sum neg = {{0}, {0}}, pos = neg;
   int labelled = 0, some_labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
-    if (i % BLOCK == 0) labelled = labelled_from(run, i), some_labelled |= labelled;
+    if (i % BLOCK == 0) labelled = labelled_from(p, run, i), some_labelled |= labelled;
     real s = load(run->scores + i), y = load(run->labels + i);
     mask kept = kept_at(p, run, y), positive = y != 0, negative = labelled ? kept & ~positive : kept;
     if (with_one) {
@@ -165,7 +167,7 @@ FUNCTION void slopes(const Problem *problem, const Run *of, int with_each, int w
   const real one_pos = all(with_one ? run->scale_one * *run->one.slope_pos : 0);
   int labelled = 0;
   for (int i = 0; i < run->n; i += LANES) {
-    if (i % BLOCK == 0) labelled = labelled_from(run, i);
+    if (i % BLOCK == 0) labelled = labelled_from(p, run, i);
     real s = load(run->scores + i), y = load(run->labels + i), slope = all(0);
     mask positive = y != 0;
     if (with_one)

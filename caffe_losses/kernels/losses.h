@@ -56,7 +56,7 @@ FUNCTION int small_and_whole(double gamma) { return gamma <= 7 && gamma == (doub
 
 /* base^gamma, for a base in [0, 1]; by products, where gamma is one of 0, 1, ... 7. */
 FUNCTION real power(real base, real log_base, double gamma) {
-  if (!small_and_whole(gamma)) return exponential((number)gamma * larger(log_base, all((number)-1e30)));
+  if (!small_and_whole(gamma)) return exponential_of_product(gamma, log_base);
   int n = (int)gamma;
   real square = base * base, result = n & 1 ? base : all(1);
   if (n & 2) result *= square;
@@ -90,15 +90,16 @@ FUNCTION Cost focal_unannotated(real s, const Options *o) {
   return weighted(o->weight_unannotated, focal(logistic(s), o->gamma_unannotated, o));
 }
 
-/* AsymmetricLoss with r = max(p - clip, 0): -r^gamma log(1 - r), p q r^gamma (1 / (1 - r) - gamma log(1 - r) / r) */
+/* AsymmetricLoss with r = max(p - clip, 0):
+ * -r^gamma log(1 - r), p q (r^gamma / (1 - r) - gamma r^(gamma - 1) log(1 - r)) */
 FUNCTION Cost asymmetric(real s, double gamma, const Options *o) {
   Logistic l = logistic(s);
   real r = larger(l.p - (number)o->clip, all(0)), not_r = smaller(l.q + (number)o->clip, all(1)); /* 1 - r would cancel */
-  real minus_log = -logarithm(not_r), some_r = larger(r, all((number)1e-30));
-  real log_r = small_and_whole(gamma) ? all(0) : logarithm(some_r);
-  real focus = choose(r == 0, all(0), power(r, log_r, gamma));
-  real slope_of_focus = (number)(o->slope_of_focus * gamma) * minus_log * not_r;
-  Cost cost = {focus * minus_log, l.p * l.q * focus * ((some_r + slope_of_focus) / (some_r * not_r))};
+  real minus_log = -coarse_logarithm(not_r);
+  real log_r = small_and_whole(gamma - 1) ? all(0) : coarse_logarithm(larger(r, all((number)1e-30)));
+  real lower = only(r > 0, power(r, log_r, gamma - 1)), focus = gamma == 0 ? only(r > 0, all(1)) : r * lower;
+  real slope_of_focus = (number)(o->slope_of_focus * gamma) * minus_log * lower;
+  Cost cost = {focus * minus_log, l.p * l.q * (focus / not_r + slope_of_focus)};
   return cost;
 }
 

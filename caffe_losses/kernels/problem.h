@@ -76,9 +76,10 @@ FUNCTION mask in_domain(const Problem *p, real scores) {
 
 FUNCTION mask is_label(const Problem *p, real labels) { return (labels >= 0) & (labels <= (number)p->label_limit); }
 
-static int any_positive(const number *labels, int n) {
+/* Whether some label is neither 0 nor ignored. Without ignores, ignore_label is 0. */
+static int any_positive(const Problem *p, const number *labels, int n) {
   mask some = {0};
-  for (int i = 0; i < n; i += LANES) some |= (mask)load(labels + i);
+  for (int i = 0; i < n; i += LANES) some |= (mask)load(labels + i) & ~is_ignored(p, load(labels + i));
   return any(some);
 }
 
