@@ -54,7 +54,7 @@ static real finish(int general, const Problem *p, const Sums *sums, real largest
   const number smoothing = (number)p->label_smoothing, keep = (number)(1 - p->label_smoothing);
   const mask labelled = sums->positive != 0, counted = rows & (sums->kept > 0);
   real y = rounded(sums->y), scale = p->count ? sums->positive : p->sum ? y : all(1);
-  real w = general ? keep * rounded(sums->weighted_y) : y, wx = rounded(sums->weighted_yx), uniform = all(0);
+  real w = general ? keep * (p->class_weight ? rounded(sums->weighted_y) : y) : y, wx = rounded(sums->weighted_yx), uniform = all(0);
   if (general) wx *= keep;
   if (general && smoothing != 0) {
     uniform = only(labelled, smoothing * scale / sums->kept);
@@ -84,7 +84,7 @@ FUNCTION void add(int loss, int general, int labelled, const Problem *p, real s,
   real label = general ? only(kept, y) : y, t = general ? weight * label : y;
   sums->positive += only(label != 0, all(1));
   sums->y = plus(sums->y, label);
-  if (general) sums->weighted_y = plus(sums->weighted_y, t);
+  if (general && p->class_weight) sums->weighted_y = plus(sums->weighted_y, t);
   sums->weighted_yx = plus(sums->weighted_yx, t * only(t != 0, x));
 }
 
