@@ -126,12 +126,20 @@ FUNCTION real number_of(mask w) {
 }
 #endif
 
-/* LANES sums, each in two parts: `rest` has what the roundings of `sum` took away (Knuth's two-sum). */
+/* LANES sums, each in two parts: `rest` has what the roundings of `sum` took away. */
 typedef struct {
   real sum, rest;
 } Sum;
 
+/* Of numbers of one sign (Dekker's fast two-sum). It is exact, unless x is larger than the sum. As the sum then doubles, all
+ * that is lost is less than an ulp of the last sum. */
 FUNCTION Sum plus(Sum s, real x) {
+  real sum = s.sum + x;
+  Sum next = {sum, s.rest + (x - (sum - s.sum))};
+  return next;
+}
+
+FUNCTION Sum plus_any(Sum s, real x) { /* of any sign (Knuth's two-sum) */
   real sum = s.sum + x, added = sum - s.sum;
   Sum next = {sum, s.rest + ((s.sum - (sum - added)) + (x - added))};
   return next;

@@ -162,7 +162,7 @@ FUNCTION CostOfSums zlpr(Sum n, Sum p) {
 
 /* TwoWayLoss, of a row or of a class: log(1 + e^(n + p)) */
 FUNCTION CostOfSums two_way(Sum n, Sum p) {
-  Sum n_and_p = plus(plus(n, p.sum), p.rest); /* they may cancel, or be -infinity */
+  Sum n_and_p = plus_any(plus_any(n, p.sum), p.rest); /* they may cancel, or be -infinity */
   Logistic both = logistic(choose(n_and_p.sum >= -LARGEST_NUMBER, rounded(n_and_p), n_and_p.sum));
   CostOfSums cost = {both.minus_log_q, both.p, both.p};
   return cost;
