@@ -33,7 +33,8 @@ SYSTEMS = {  # as docker/prove-systems names them, and their compilers
 }
 ROWS, CLASSES = 256, 1000
 PER_CLASS = np.linspace(0.5, 2, CLASSES)
-GAMMAS = {"gamma": 2.5, "gamma_pos": 0.5, "gamma_neg": 2.5}
+GAMMAS = {"gamma": 2.5, "gamma_pos": 0.5, "gamma_neg": 2.5}  # powers by square roots
+OTHER_GAMMAS = {"gamma": 2.3, "gamma_pos": 0.3, "gamma_neg": 2.3}  # by exponentials and logarithms
 TEMPERATURES = {"temperature_pos": 0.5, "temperature_neg": 3}
 DENSE = {"label_smoothing": 0.1, "class_weight": PER_CLASS, "pos_weight": PER_CLASS, "ignore_label": -1}
 CASES = {
@@ -44,6 +45,7 @@ CASES = {
     "weights": {},
     "unannotated": {"ignore_label": -1, "unannotated": (2, 0.5)},
     "gammas": GAMMAS,
+    "other gammas": OTHER_GAMMAS,
     "temperatures": TEMPERATURES,
     "all": {**DENSE, **GAMMAS, **TEMPERATURES, "label_scale": "SUM", "unannotated": (2.5, 0.5)},
 }
@@ -77,8 +79,8 @@ def cases_of(loss):
     for case, options in CASES.items():
         known = {name: value for name, value in options.items() if name in names}
         weighted = case == "weights" and loss.row_weights
-        if case == "plain" or weighted or (known and list(known) not in seen):
-            seen.append(list(known))
+        if case == "plain" or weighted or (known and str(known) not in seen):
+            seen.append(str(known))
             yield case, known
 
 

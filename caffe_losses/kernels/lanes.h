@@ -28,23 +28,23 @@
 #define INTEL_NAME(prefix, name, suffix) prefix##name##suffix
 #if defined(__AVX512F__)
 #define REGISTER 64
-#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm512_maskz_, name, suffix)(-1, a, b)
+#define NATIVE_OF(name, suffix, ...) INTEL_NAME(_mm512_maskz_, name, suffix)(-1, __VA_ARGS__)
 #elif defined(__AVX__)
 #define REGISTER 32
-#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm256_, name, suffix)(a, b)
+#define NATIVE_OF(name, suffix, ...) INTEL_NAME(_mm256_, name, suffix)(__VA_ARGS__)
 #else
 #define REGISTER 16
-#define NATIVE_OF(name, suffix, a, b) INTEL_NAME(_mm_, name, suffix)(a, b)
+#define NATIVE_OF(name, suffix, ...) INTEL_NAME(_mm_, name, suffix)(__VA_ARGS__)
 #endif
 
 #ifdef DOUBLE
-#define NATIVE(name, a, b) NATIVE_OF(name, _pd, a, b)
+#define NATIVE(name, ...) NATIVE_OF(name, _pd, __VA_ARGS__)
 typedef double number;
 typedef int64_t whole;
 typedef uint64_t unsigned_whole;
 #define LARGEST_NUMBER DBL_MAX
 #else
-#define NATIVE(name, a, b) NATIVE_OF(name, _ps, a, b)
+#define NATIVE(name, ...) NATIVE_OF(name, _ps, __VA_ARGS__)
 typedef float number;
 typedef int32_t whole;
 typedef uint32_t unsigned_whole;
@@ -75,9 +75,14 @@ FUNCTION real only(mask where, real x) { return (real)(where & (mask)x); } /* 0 
 #ifdef __SSE2__
 FUNCTION real larger(real a, real b) { return NATIVE(max, a, b); }
 FUNCTION real smaller(real a, real b) { return NATIVE(min, a, b); }
+FUNCTION real square_root(real x) { return NATIVE(sqrt, x); }
 #else
 FUNCTION real larger(real a, real b) { return choose(a > b, a, b); }
 FUNCTION real smaller(real a, real b) { return choose(a < b, a, b); }
+FUNCTION real square_root(real x) {
+  for (int i = 0; i < LANES; ++i) x[i] = (number)sqrt((double)x[i]); /* rounded twice, it is still the nearest number */
+  return x;
+}
 #endif
 
 FUNCTION real magnitude(real x) { return (real)((bits)x & ((unsigned_whole)-1 >> 1)); }

@@ -52,15 +52,17 @@ FUNCTION Cost weighted(double weight, Cost cost) {
   return other;
 }
 
-FUNCTION int small_and_whole(double gamma) { return gamma <= 7 && gamma == (double)(int)gamma; }
+/* Whether a power is products and a square root: gamma is one of 0, 1/2, 1, ... 15/2. */
+FUNCTION int is_simple(double gamma) { return gamma >= 0 && gamma < 8 && 2 * gamma == (double)(int)(2 * gamma); }
 
-/* base^gamma, for a base in [0, 1]; by products, where gamma is one of 0, 1, ... 7. */
+/* base^gamma, for a base in [0, 1]; the logarithm is read only if it is not simple. */
 FUNCTION real power(real base, real log_base, double gamma) {
-  if (!small_and_whole(gamma)) return exponential_of_product(gamma, log_base);
-  int n = (int)gamma;
-  real square = base * base, result = n & 1 ? base : all(1);
-  if (n & 2) result *= square;
-  if (n & 4) result *= square * square;
+  if (!is_simple(gamma)) return exponential_of_product(gamma, log_base);
+  int n = (int)(2 * gamma);
+  real square = base * base, result = n & 1 ? square_root(base) : all(1);
+  if (n & 2) result *= base;
+  if (n & 4) result *= square;
+  if (n & 8) result *= square * square;
   return result;
 }
 
@@ -96,7 +98,7 @@ FUNCTION Cost asymmetric(real s, double gamma, const Options *o) {
   Logistic l = logistic(s);
   real r = larger(l.p - (number)o->clip, all(0)), not_r = smaller(l.q + (number)o->clip, all(1)); /* 1 - r would cancel */
   real minus_log = -coarse_logarithm(not_r);
-  real log_r = small_and_whole(gamma - 1) ? all(0) : coarse_logarithm(larger(r, all((number)1e-30)));
+  real log_r = gamma == 0 || is_simple(gamma - 1) ? all(0) : coarse_logarithm(larger(r, all((number)1e-30)));
   real lower = only(r > 0, power(r, log_r, gamma - 1)), focus = gamma == 0 ? only(r > 0, all(1)) : r * lower;
   real slope_of_focus = (number)(o->slope_of_focus * gamma) * minus_log * lower;
   Cost cost = {focus * minus_log, l.p * l.q * (focus / not_r + slope_of_focus)};
