@@ -107,15 +107,12 @@ def level():
     return next(name for name in library().levels() if name == "base" or name <= highest)
 
 
-memory_of = (ctypes.c_char * 0).from_buffer  # cheaper than array.ctypes, for arrays that can be written to
+memory_of = (ctypes.c_char * 0).from_buffer  # of an array that can be written to; cheaper than array.ctypes
 
 
 def address(array):
     """An array's memory, as an argument."""
-    try:
-        return memory_of(array)
-    except TypeError:
-        return None if array is None else POINTER(array.ctypes.data)
+    return memory_of(array) if array.flags.writeable else POINTER(array.ctypes.data)
 
 
 def exactly(what, expected, got):
@@ -145,6 +142,7 @@ class Kernel:
         all_fields.update((field, None if a is None else a.ctypes.data) for field, a in arrays.items())
         self.problem, self.result = of.Problem(**all_fields, **options), of.Result()
         self._problem, self._result = ctypes.byref(self.problem), ctypes.byref(self.result)
+        self._scale = c_double()
         variant = f"_{'float' if dtype == np.float32 else 'double'}_{level()}"
         self._forward, self._backward = (of.function(step, variant, None) for step in ("forward", "backward"))
         memory = np.zeros(of.function("memory_of", variant, ctypes.c_int64)(self._problem), dtype)
@@ -156,9 +154,12 @@ class Kernel:
 
         losses  filled with the loss of each row or, of independent labels, of each score; or None
         """
-        scores, labels = address(scores), address(labels)
-        weights = weights if weights is None else address(weights)  # None is common: without a call
-        losses = losses if losses is None else address(losses)
+        try:
+            scores, labels = memory_of(scores), memory_of(labels)
+        except TypeError:
+            scores, labels = address(scores), address(labels)
+        weights = weights if weights is None else address(weights)
+        losses = losses if losses is None else memory_of(losses)
         self._arrays = scores, labels, weights
         self._forward(self._problem, scores, labels, weights, losses, self._result)
         result = self.result
@@ -167,4 +168,5 @@ class Kernel:
     def backward(self, scale, out):
         """Write scale times the gradient of the last forward's loss into `out`; its arrays have to be there still."""
         scores, labels, weights = self._arrays
-        self._backward(self._problem, scores, labels, weights, c_double(scale), address(out))
+        self._scale.value = scale
+        self._backward(self._problem, scores, labels, weights, self._scale, memory_of(out))

@@ -30,15 +30,17 @@ class LossLayer(caffe.Layer):
         more = ["probabilities"] * self.loss.has_probabilities + ["losses"] * self.loss.row_weights
         if not 1 <= len(top) <= 1 + len(more):
             self.loss.refuse("{} tops; give the loss and, optionally, the {}", len(top), " and the ".join(more))
-        self.weighted, self.more = len(bottom) == 3, list(enumerate(more, 1))[: len(top) - 1]
+        self.more = list(enumerate(more, 1))[: len(top) - 1]
+        # A net never exchanges its blobs. Each look into bottom or top, and each view of a blob, costs 0.1 µs or more.
+        self.scores, self.labels, self.top = bottom[0], bottom[1], top[0]
+        self.weights = bottom[2] if len(bottom) == 3 else None
         self.train = self.phase == caffe.TRAIN
-        self.forwards, self.shapes, self.wanted = 0, None, None
+        self.forwards, self.shapes, self.constants = 0, None, None
 
     def reshape(self, bottom, top):
-        # A forward comes next, and wants the same arrays: each view of a blob, and each loop, costs a microsecond.
-        scores, labels = bottom[0].data, bottom[1].data
-        weights = bottom[2].data if self.weighted else None
-        self.arrays = scores, labels, weights
+        scores, labels = self.scores.data, self.labels.data
+        weights = self.weights if self.weights is None else self.weights.data
+        self.arrays = scores, labels, weights  # a forward comes next, and wants the same
         shapes = scores.shape, labels.shape, weights if weights is None else weights.shape
         if shapes != self.shapes:
             self.shapes = shapes
@@ -59,9 +61,9 @@ class LossLayer(caffe.Layer):
         scores, labels, weights = self.arrays
         if self.more:
             more = {name: top[k].data for k, name in self.more}
-            top[0].data[...] = self.loss.forward(scores, labels, weights, **more)
+            self.top.data[...] = self.loss.forward(scores, labels, weights, **more)
         else:
-            top[0].data[...] = self.loss.forward(scores, labels, weights)
+            self.top.data[...] = self.loss.forward(scores, labels, weights)
         if self.train:
             clock.tick()
             self.forwards += 1
@@ -69,15 +71,13 @@ class LossLayer(caffe.Layer):
                 self.warn_without_loss_weight(top)
 
     def backward(self, top, propagate_down, bottom):
-        if self.wanted is None:  # of a net, it is always the same
-            self.wanted = [bool(wanted) for wanted in propagate_down]
-        scores, *others = self.wanted
-        if scores:
-            self.loss.backward(top[0].diff.item(), bottom[0].diff)
-        if True in others:
-            for k, wanted in enumerate(others, 1):
-                if wanted:
-                    bottom[k].diff[...] = 0
+        if self.constants is None:  # of a net, propagate_down is always the same
+            self.learns = bool(propagate_down[0])
+            self.constants = [bottom[k] for k in range(1, len(bottom)) if propagate_down[k]]
+        if self.learns:
+            self.loss.backward(self.top.diff.item(), self.scores.diff)
+        for blob in self.constants:
+            blob.diff[...] = 0
 
     def warn_without_loss_weight(self, top):
         """Caffe prunes a Python loss that has no loss_weight, and then the net silently never trains.

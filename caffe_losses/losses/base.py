@@ -216,8 +216,8 @@ class Loss(Checks):
         if self.may_be_dense and looks_dense(labels, self.classes):
             self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
         total, valid = self.by_kernel(losses) if self.compiled else self.by_formula(losses)
-        self.normalizer = self.divisor(valid)
-        loss = total / self.normalizer
+        self.normalizer = normalizer = self.divisor(valid)
+        loss = total / normalizer
         if not abs(loss) <= self.largest:  # a NaN is not
             self.blame()
         if probabilities is not None:
