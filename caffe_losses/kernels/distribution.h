@@ -81,7 +81,7 @@ FUNCTION void add(int loss, int general, int labelled, const Problem *p, real s,
     sums->weighted_x = plus(sums->weighted_x, p->class_weight ? weight * only(kept & (weight != 0), x) : only(kept, x));
   }
   if (!labelled) return;
-  real label = general ? only(kept, y) : y, t = general ? weight * label : y;
+  real label = general && p->ignores ? only(kept, y) : y, t = general && p->class_weight ? weight * label : label;
   sums->positive += only(label != 0, all(1));
   sums->y = plus(sums->y, label);
   if (general && p->class_weight) sums->weighted_y = plus(sums->weighted_y, t);
