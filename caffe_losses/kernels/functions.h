@@ -8,6 +8,7 @@
  *   logarithm       0.85 at 0.70312661     0.89 at 0.69870615
  *   log1p_any       1.21 at 0.39968258     1.26 at 0.39741236
  *
+ * Polynomials are added up by pairs, as each step of a single chain waits for the one before.
  * A NaN stays one. double: those of the C library, lane by lane.
  */
 #ifndef CAFFE_LOSSES_FUNCTIONS_H
@@ -64,8 +65,7 @@ FUNCTION real exponential_of_product(double factor, real x) {
 /* log(1 + x) for x in [0, 1]: with w = x / (2 + x), it is 2 atanh(w) = 2 w + w^3 p = x - w (x - w^2 p), where 2 w would cost
  * the rounding of w. p is a Chebyshev fit of (2 atanh(w) - 2 w) / w^3 in w^2, for w up to 1/3. */
 FUNCTION real log1p_up_to_1(real x) {
-  real w = x / (2.0f + x), square = w * w;
-  real fourth = square * square;
+  real w = x / (2.0f + x), square = w * w, fourth = square * square;
   real p = (2.1706577e-1f * square + 2.8592358e-1f) + fourth * 2.3224329e-1f;
   p = (3.9999706e-1f * square + 6.6666667e-1f) + fourth * p;
   return x - w * (x - square * p);

@@ -98,8 +98,9 @@ FUNCTION Cost asymmetric(real s, double gamma, const Options *o) {
   Logistic l = logistic(s);
   real r = larger(l.p - (number)o->clip, all(0)), not_r = smaller(l.q + (number)o->clip, all(1)); /* 1 - r would cancel */
   real minus_log = -coarse_logarithm(not_r);
-  real log_r = gamma == 0 || is_simple(gamma - 1) ? all(0) : coarse_logarithm(larger(r, all((number)1e-30)));
-  real lower = only(r > 0, power(r, log_r, gamma - 1)), focus = gamma == 0 ? only(r > 0, all(1)) : r * lower;
+  const double less = gamma == 0 ? 0 : gamma - 1;
+  real log_r = is_simple(less) ? all(0) : coarse_logarithm(larger(r, all((number)1e-30)));
+  real lower = only(r > 0, power(r, log_r, less)), focus = gamma == 0 ? lower : r * lower;
   real slope_of_focus = (number)(o->slope_of_focus * gamma) * minus_log * lower;
   Cost cost = {focus * minus_log, l.p * l.q * (focus / not_r + slope_of_focus)};
   return cost;
