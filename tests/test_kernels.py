@@ -66,6 +66,26 @@ def test_any_size_with_any_instruction_set(loss, options, dtype, shape, monkeypa
             np.testing.assert_allclose(compiled[1], gradient, rtol=0, atol=8 * eps * (1 + np.abs(gradient).max()))
 
 
+@pytest.mark.parametrize("gamma", [0, 0.3, 0.5, 1, 1.5, 2.3, 3, 4.5, 7, 7.5, 8, 8.5, 9.5, 50])
+@pytest.mark.parametrize(
+    ("loss", "names"),
+    [(losses.SigmoidFocalLoss, ["gamma"]), (losses.AsymmetricLoss, ["gamma_pos", "gamma_neg"])],
+    ids=["focal", "asymmetric"],
+)
+def test_any_gamma(loss, names, gamma, monkeypatch):
+    """Powers are products, a square root, or exponentials."""
+    options = dict(dict.fromkeys(names, gamma), normalization="NONE")
+    scores = np.linspace(-20, 20, 4001, dtype=np.float32).reshape(1, -1)
+    labels = (np.arange(4001) % 2).reshape(1, -1).astype(np.float32)
+    monkeypatch.setenv("CAFFE_LOSSES_KERNELS", "numpy")
+    value, gradient = loss(**options)(np.float64(scores), labels)
+    for level in binding.library().levels():
+        monkeypatch.setenv("CAFFE_LOSSES_KERNELS", level)
+        compiled = loss(**options)(scores, labels)
+        assert compiled[0] == pytest.approx(value, rel=2e-6)
+        np.testing.assert_allclose(compiled[1], gradient, rtol=0, atol=8 * 1.2e-7 * max(1, gamma))
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 @pytest.mark.parametrize("temperatures", [{}, {"temperature_neg": 0.3, "temperature_pos": 7.0}], ids=str)
 def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, monkeypatch):
