@@ -3,10 +3,12 @@
  * float: polynomials. benchmarks/functions.c has tried all floats; the largest errors in units in the last place (ulp), and
  * where they are, with a fused multiply-add (v3, v4, NEON) and without one (base):
  *
- *   exponential     1.08 at -16.287966     1.05 at -48.866352       -87.33 and above; below, by less than FLT_MIN
- *   log1p_up_to_1   1.06 at 0.63925254     1.30 at 0.6466285
- *   logarithm       0.85 at 0.70312661     0.89 at 0.69870615
- *   log1p_any       1.21 at 0.39968258     1.26 at 0.39741236
+ *   exponential             1.08 at -27.379202     1.08 at -27.379202       -87.33 and above; below, by less than FLT_MIN
+ *   log1p_up_to_1           1.06 at 0.64133728     1.31 at 0.6396178
+ *   logarithm               0.82 at 0.69922471     0.86 at 0.70012802
+ *   log1p_any               1.20 at 0.27773801     1.24 at 0.28191587
+ *   exponential_of_product  0.66 at -0.69110638    0.78 at -0.68855655      in ulp of 1, for a factor of 0.5
+ *   coarse_logarithm        1.23 at 0.1818939      1.22 at 0.1821896        in ulp of 1 where the result is smaller
  *
  * Polynomials are added up by pairs, as each step of a single chain waits for the one before.
  * A NaN stays one. double: those of the C library, lane by lane.
