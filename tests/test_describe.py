@@ -63,6 +63,24 @@ def test_examples_run(function):
     assert doctest.DocTestRunner().run(example) == (0, 5)
 
 
+@each
+def test_what_is_returned(function, loss):
+    """An array only where a reduction is offered, which is one that works."""
+    text = "    (loss, gradient): a float{}, and an array like `" + loss.scores_are
+    array = " or, with reduction none, an array"
+    for documented in (function, loss):
+        assert text.format(array * loss.row_weights) in inspect.getdoc(documented)
+        assert ("reduction" in inspect.signature(documented).parameters) == loss.row_weights
+    if loss.row_weights:
+        assert function([[0.1, 0.2]], [[0, 1]], reduction="none")[0].shape
+    assert np.shape(function([[0.1, 0.2]], [[0, 1]])[0]) == ()
+
+
+def test_no_name_is_public_by_accident():
+    public = {name for name, value in vars(caffe_losses).items() if name[0] != "_" and not inspect.ismodule(value)}
+    assert public == {*caffe_losses.__all__, "functions"} - {"losses"}
+
+
 def test_functions_refuse_by_name():
     function, scores = caffe_losses.asymmetric_loss, np.zeros((2, 3))
     for arrays in ((scores, scores, np.ones(2), 1), (scores,)):
