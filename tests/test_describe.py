@@ -46,15 +46,25 @@ def test_docstrings_are_in_the_form_of_the_field(function, loss):
         assert not re.search(r"\b(null|second top)\b", text)
 
 
-@pytest.mark.parametrize("function, labels, full", [
-    (caffe_losses.multi_label_softmax_loss, "a number in [0, 1e6]", "rows"),
-    (caffe_losses.sigmoid_focal_loss, "a number in [0, 1]", "scores"),
-    (caffe_losses.zlpr_loss, "0 or 1", "rows"),
+TWICE, ONCE = "a repeated one counts each time", "each once"
+
+
+@pytest.mark.parametrize("function, labels, full, repeated", [
+    (caffe_losses.multi_label_softmax_loss, "a number in [0, 1e6]", "rows", TWICE),
+    (caffe_losses.sigmoid_focal_loss, "a number in [0, 1]", "scores", ONCE),
+    (caffe_losses.zlpr_loss, "0 or 1", "rows", ONCE),
 ], ids=lambda x: getattr(x, "__name__", None))  # fmt: skip
-def test_docstrings_say_what_labels_may_be_and_what_is_counted(function, labels, full):
+def test_docstrings_say_what_labels_may_be_and_what_is_counted(function, labels, full, repeated):
     words = " ".join(function.__doc__.split())
     assert f"labels: DENSE: {labels} for each score." in words
+    assert f"padded with -1; {repeated}." in words
     assert f"FULL: by the number of {full}." in words
+    twice = [[0.1, 0.2, 0.3]], [[1, 1]]
+    if repeated == TWICE:
+        assert function(*twice, label_format="INDEX")[0] > 0
+    else:
+        with pytest.raises(ValueError, match="give each class of a row once"):
+            function(*twice, label_format="INDEX")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda x: x.__name__)

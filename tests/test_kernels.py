@@ -136,6 +136,18 @@ def test_of_the_highest_scores_too_kernels_and_numpy_say_the_same(loss, dtype, o
     assert said == {False, True}
 
 
+def test_after_a_loss_that_the_formula_computed_the_kernel_computes_again():
+    labels, usual = np.array([[1, 1, 0]], np.float32), np.array([[1, 2, 3]], np.float32)
+    highest = np.array([[3e38, -3e38, 0]], np.float32)  # 6e38 apart, and the loss is half of that
+    loss, out = losses.MultiLabelSoftmaxLoss(), np.empty((1, 3), np.float32)
+    loss.reshape(labels.shape, labels.shape)
+    for _ in range(2):
+        assert loss.forward(highest, labels) == pytest.approx(3e38)
+        np.testing.assert_array_equal(loss.backward(2.0, out), [[1, -1, 0]])
+        assert loss.forward(usual, labels) == losses.MultiLabelSoftmaxLoss()(usual, labels)[0]
+        np.testing.assert_array_equal(loss.backward(1.0, out), losses.MultiLabelSoftmaxLoss()(usual, labels)[1])
+
+
 @each_loss
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("shape", [(0, 5), (0, 5, 3), (2, 5, 0), (0, 5, 20)], ids=str)

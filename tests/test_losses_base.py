@@ -199,6 +199,20 @@ def test_a_top_diff_is_one_finite_number(loss):
         assert refused(loss.backward, wrong, zeros()).startswith(text)
 
 
+@each_loss
+def test_one_loss_takes_arrays_of_both_types_in_turn(loss):
+    scores, labels = np.random.RandomState(0).rand(4, 5), np.eye(5)[:4]
+    one = loss()
+    for dtype in (np.float32, np.float64, np.float32):
+        found, expected = (each(scores.astype(dtype), labels) for each in (one, loss()))
+        assert found[0] == expected[0]
+        assert found[1].dtype == dtype
+        np.testing.assert_array_equal(found[1], expected[1])
+    one.reshape((4, 5), (4, 5))
+    one.reshape((4, 5), (4, 5), None, np.float64)
+    assert one.forward(scores, labels) == loss()(scores, labels)[0]
+
+
 # Copies and forks
 
 
