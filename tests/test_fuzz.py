@@ -155,7 +155,9 @@ def wrong_labels(draw):
     labels = labels.astype(dtype)
     place = tuple(random.randint(labels.shape))
     labels[place] = draw(st.sampled_from(wrong))
-    said = f"{kind.__name__}: labels[{', '.join(map(str, place))}] is {labels[place]!s} (row "
+    row = np.arange(labels[:, 0].size).reshape(labels[:, 0].shape)[place[:1] + place[2:]]
+    where = f"row {row}" + f", class {place[1]}" * (options["label_format"] == "DENSE")
+    said = f"{kind.__name__}: labels[{', '.join(map(str, place))}] is {labels[place]!s} ({where}); "
     return kind, options, random.rand(*shape).astype(dtype), labels, said
 
 

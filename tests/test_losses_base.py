@@ -287,6 +287,22 @@ def test_minus_infinity_is_refused_where_the_loss_is_infinite(loss):
     assert refused(loss(), scores, labels).startswith(text)
 
 
+@each_loss
+@pytest.mark.parametrize("place, where", [
+    ((1, 2, 3, 4), "row 39, class 2"), ((0, 1, 0, 3), "row 3, class 1"), ((0, 2, 2, 0), "row 10, class 2"),
+])  # fmt: skip
+def test_a_fault_on_pixels_is_named_by_row_and_class(loss, place, where):
+    index = ", ".join(map(str, place))
+    for name in ("scores", "labels"):
+        arrays = {"scores": np.full((2, 3, 4, 5), 0.5), "labels": np.zeros((2, 3, 4, 5))}
+        arrays[name][place] = np.nan
+        assert f"{name}[{index}] is nan ({where}); " in refused(loss(), **arrays)
+    indices = np.full((2, 4, 4, 5), -1.0)
+    indices[place] = 7
+    text = f"labels[{index}] is 7.0 ({where.split(',')[0]}); "
+    assert text in refused(loss(label_format="INDEX"), np.full((2, 3, 4, 5), 0.5), indices)
+
+
 # The formula's type
 
 
