@@ -80,6 +80,22 @@ def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, mon
     np.testing.assert_allclose(gradient, plain_gradient, rtol=0, atol=1e-6 * np.abs(plain_gradient).max())
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_highest_score_that_leaves_nothing_of_a_long_sum(sign, monkeypatch):
+    """What the roundings of the sum took away, up to 1e-3 here, goes with it."""
+    random = np.random.RandomState(0)
+    scores = (random.randn(1, 2, 20_000) / 2).astype(np.float32)
+    labels = np.zeros(scores.shape, np.float32)
+    labels[0, :, 5:9] = 1
+    labels = labels if sign == 1 else 1 - labels
+    scores[0, 0, -1] = sign * 60
+    found = losses.TwoWayLoss(temperature_pos=1)(scores, labels)
+    monkeypatch.setenv("CAFFE_LOSSES_KERNELS", "numpy")
+    expected = losses.TwoWayLoss(temperature_pos=1)(np.float64(scores), labels)
+    assert found[0] == pytest.approx(expected[0], rel=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6 * np.abs(expected[1]).max())
+
+
 @each_loss
 @pytest.mark.parametrize("ignore_label", [None, 3])
 @pytest.mark.parametrize("shape", [(2, 5), (2, 60), (2, 5, 3), (2, 5, 15), (2, 5, 40)], ids=str)
