@@ -11,6 +11,7 @@ import pytest
 
 from caffe_losses import losses
 from caffe_losses.kernels import binding, build
+from caffe_losses.losses.base import over_ranks
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
@@ -150,6 +151,18 @@ def test_of_the_highest_scores_too_kernels_and_numpy_say_the_same(loss, dtype, o
             assert found[0] == pytest.approx(plain[0], rel=1e-5)
             np.testing.assert_allclose(found[1], plain[1], rtol=0, atol=1e-5 * np.abs(plain[1]).max())
     assert said == {False, True}
+
+
+def test_a_loss_that_the_formula_computed_is_counted_once_on_all_ranks():
+    """Each rank has to ask as often as the others, whose kernels may do."""
+    scores, labels = np.zeros((3, 3), np.float32), np.eye(3, dtype=np.float32)
+    scores[0] = -2e38, 2e38, 0  # n + p is 4e38
+    for loss, expected in ((losses.TwoWayLoss(), [3, 3]), (losses.MultiLabelSoftmaxLoss(ignore_label=-1), [3])):
+        counts = []
+        with over_ranks(lambda count, counts=counts: counts.append(count) or count):
+            value, _ = loss(scores, labels)
+        assert counts == expected
+        assert value == pytest.approx(8e38 / 3 if len(counts) == 2 else 4e38 / 3)
 
 
 def test_after_a_loss_that_the_formula_computed_the_kernel_computes_again():
