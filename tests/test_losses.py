@@ -164,6 +164,8 @@ def test_soft_labels_are_refused_where_they_have_no_meaning(loss):
     for dtype in (np.float32, np.float64):
         for label in (0.5, 1.5, -1.0, np.nan):
             with pytest.raises(ValueError, match=rf"labels\[0, 1\] is {label} \(row 0, class 1\); give 0 or 1$"):
+                loss()(np.zeros((2, 3), dtype), np.array([[0, label, 1], [1, 0, 0]], dtype))
+            with pytest.raises(ValueError, match=rf"labels\[0, 1\] is {label} \(row 0, class 1\); give 0 or 1$"):
                 loss()(np.zeros((2, 3), dtype), np.array([[0, label, 1], [1, 0.5, 7]], dtype))
 
 
