@@ -9,12 +9,11 @@ Each loss is a class, and a pure function: numpy in, and (loss, gradient) out.
 """
 
 from . import losses
-from .losses.describe import function
 from .predict import predict_labels
 
 __version__ = "0.1.0"
 
-functions = {f.__name__: f for f in map(function, losses.classes.values())}
+functions = {f.__name__: f for f in map(losses.describe.function, losses.classes.values())}
 globals().update(losses.classes)
 globals().update(functions)
 __all__ = ["losses", "predict_labels", *losses.classes, *functions]

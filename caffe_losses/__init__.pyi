@@ -1,5 +1,5 @@
 # Written by docs/tables.py from the options of the losses; do not edit.
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ from . import losses as losses
 from .predict import predict_labels as predict_labels
 
 __version__: str
+functions: dict[str, Callable[..., tuple[Any, NDArray[Any]]]]
 from .losses import MultiLabelSoftmaxLoss as MultiLabelSoftmaxLoss
 from .losses import SigmoidCrossEntropyLoss as SigmoidCrossEntropyLoss
 from .losses import AsymmetricLoss as AsymmetricLoss
@@ -85,7 +86,7 @@ def two_way_loss(
     scores: ArrayLike, labels: ArrayLike, weights: None = None, *, axis: int = 1,
     label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID", temperature_pos: float = 4.0,
-    temperature_neg: float = 1.0, reduction: Literal["normalized", "none"] = "normalized"
+    temperature_neg: float = 1.0
 ) -> tuple[Any, NDArray[Any]]: ...
 
 def zlpr_loss(

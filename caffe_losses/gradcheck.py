@@ -12,11 +12,15 @@ within reach of h, smaller steps are tried; on a kink, each slope between its tw
 
 import sys
 from collections import namedtuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Tuple
 
 import numpy as np
 
 from .net import prototxt, trial
 from .net.kinds import is_loss, is_metric
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 STEPS = 1e-1, 1e-2, 1e-3, 1e-4  # times max(1, |x|)
 FLOAT64, FLOAT32 = 1e-7, 3e-4  # relative tolerances for functions and for nets
@@ -42,7 +46,12 @@ class Element(namedtuple("Element", "blob index analytic numeric tolerance")):
         return f"{self.blob}[{index}]  analytic {self.analytic:+.6e}  numeric {self.numeric:+.6e}"
 
 
-def check_function(function, x, tolerance=FLOAT64, name="x"):
+def check_function(
+    function: "Callable[[np.ndarray], Tuple[Any, ArrayLike]]",
+    x: "ArrayLike",
+    tolerance: float = FLOAT64,
+    name: str = "x",
+) -> "List[Element]":
     """Check a gradient in float64.
 
     Args:
@@ -107,7 +116,15 @@ def central_difference(f, h, eps):
     return float(fine.sum()), float(np.abs((coarse - fine).sum()) + rounding), float(jump)
 
 
-def check_net(path, *, layer=None, bottom=None, elements=100, seed=0, phase="TRAIN"):
+def check_net(
+    path: str,
+    *,
+    layer: Optional[str] = None,
+    bottom: Optional[int] = None,
+    elements: int = 100,
+    seed: int = 0,
+    phase: str = "TRAIN",
+) -> "Dict[str, List[Element]]":
     """Check the gradient of each layer of a net in real Caffe: ours, your own, built-in.
 
     Each layer is run alone, on what the layers below hand it. Its tops are weighted at random, so that

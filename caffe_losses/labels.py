@@ -1,8 +1,36 @@
 """Which labels are valid, for losses and metrics alike."""
 
+from typing import Any
+
 import numpy as np
 
+from .options import shortened
+
+NUMBERS = "biuf"  # numpy's kinds of types: bool, whole and real numbers
 ROUNDING = 1 + 1e-6  # a label may pass its limit by this: 255 x 0.00392157 in float32 is meant to be 1
+
+
+def numbers_of(owner: str, name: str, given: Any) -> np.ndarray:
+    """An array of what was given, if that is real numbers; numpy would make some of texts, dates and complex ones, too.
+
+    owner, name  whose it is, and what, for the error
+    """
+    refuse_masked(owner, name, given)
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError, OverflowError):
+        got = shortened(given)
+        raise ValueError(f"{owner}: {name}: expected an array of numbers, got {got}; give rows of one length") from None
+    if array.dtype.kind not in NUMBERS and array.size:
+        kind = f"{array.dtype} {array.shape}"
+        raise ValueError(f"{owner}: {name}: expected an array of numbers, got {kind}; give real numbers")
+    return array
+
+
+def refuse_masked(owner, name, given):
+    if isinstance(given, np.ma.MaskedArray):
+        remedy = f"give {name}.filled(VALUE), and for labels ignore_label VALUE"
+        raise ValueError(f"{owner}: {name}: expected an array of numbers, got a masked one; {remedy}")
 
 
 def wrong_dense(labels, ignore_label, limit):

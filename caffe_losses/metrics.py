@@ -34,6 +34,7 @@ f1_score) of the classes that have a positive.
 import json
 import re
 from collections import namedtuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional
 
 import numpy as np
 
@@ -44,6 +45,9 @@ from .losses.options import IGNORE_LABEL, LABEL_FORMAT
 from .options import FLAG, Domain, Option, at_least, checked, distinct, nullable, one_or_each
 from .predict import predict_labels
 from .ranking import average_precision, average_precision_voc2007, by_row, f1, log_softmax, ranking_loss, top_classes
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 PAPERS = "CP", "CR", "CF1", "OP", "OR", "OF1"
 NAMES = (
@@ -151,7 +155,12 @@ class MultiLabelMetrics:
     neither threshold nor top_k. For a mean over classes also if no class has a positive.
     """
 
-    def __init__(self, **options):
+    metrics: List[str]
+    threshold: Any
+    top_k: Optional[int]
+    softmax: bool
+
+    def __init__(self, **options: Any) -> None:
         vars(self).update(checked(self.name(), OPTIONS, options))
         self.cuts = [Cut(name, int(name.split("@")[1])) for name in self.metrics if "@" in name]
         if self.decides() and self.threshold is None and self.top_k is None:
@@ -165,7 +174,7 @@ class MultiLabelMetrics:
         self.reset()
 
     @classmethod
-    def name(cls):
+    def name(cls) -> str:
         return cls.__name__
 
     def refuse(self, text, *values):
@@ -176,15 +185,19 @@ class MultiLabelMetrics:
         others = "micro_f1", "macro_f1", "subset_accuracy", "hamming_loss", *PAPERS
         return [name for name in self.metrics if name in others]
 
-    def reset(self):
+    def reset(self) -> None:
         """Forget all batches. The next `add` starts anew."""
-        self.classes, self.images, self.kept, self.averages = None, 0, [], None
-        self.counts = {}
+        self.kept: List[Rows] = []
+        self.counts: Dict[str, Counts] = {}
+        self.classes, self.images, self.averages = None, 0, None
         self.count, self.sums = 0, dict.fromkeys(self.metrics, 0)
 
-    def add(self, scores, labels):
+    def add(self, scores: "ArrayLike", labels: "ArrayLike") -> None:
         """Add one batch."""
-        scores, labels = self.read(np.asarray(scores), np.asarray(labels))
+        self.add_batch(*(read.numbers_of(self.name(), *given) for given in (("scores", scores), ("labels", labels))))
+
+    def add_batch(self, scores, labels):
+        scores, labels = self.read(scores, labels)
         take_part = (labels >= 0).any(axis=1)
         if not take_part.all():
             scores, labels = scores[take_part], labels[take_part]
@@ -201,7 +214,7 @@ class MultiLabelMetrics:
         if self.decides():
             self.add_decisions(ranked, labels)
 
-    def values(self):
+    def values(self) -> Dict[str, float]:
         """{name: value} of all batches. ValueError if there is no image, or for a mean over classes no positive."""
         if not self.images:
             self.refuse("no image to measure; add some whose labels are not all ignored")

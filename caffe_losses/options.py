@@ -197,7 +197,7 @@ def converted(owner, option, value):
 
 
 def shortened(value):
-    text = repr(value)
+    text = " ".join(repr(value).splitlines())  # an array has several
     return text if len(text) <= 60 else text[:57] + "..."
 
 

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Optional
 
 import numpy as np
 
+from .labels import numbers_of
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
@@ -31,7 +33,7 @@ def predict_labels(
     Raises:
         ValueError: neither threshold nor top_k, one of them is wrong, or a score is NaN.
     """
-    scores = np.moveaxis(np.asarray(scores), axis, -1)
+    scores = np.moveaxis(numbers_of("predict_labels", "scores", scores), axis, -1)
     classes = scores.shape[-1]
     if threshold is None and top_k is None:
         raise ValueError("predict_labels: expected a threshold or top_k, got neither; e.g. threshold=0.5")
@@ -50,7 +52,7 @@ def predict_labels(
 
 
 def checked_threshold(threshold, classes):
-    threshold = np.asarray(threshold, np.float64)
+    threshold = numbers_of("predict_labels", "threshold", threshold).astype(np.float64)
     if threshold.size not in (1, classes) or threshold.ndim > 1 or np.isnan(threshold).any():
         text = f"predict_labels: expected one threshold or one for each of {classes} classes, got {threshold}"
         raise ValueError(text.replace("\n", ""))

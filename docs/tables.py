@@ -114,7 +114,7 @@ from .softmax import DistributionLoss as DistributionLoss
 __all__: list[str]
 classes: dict[str, type[Loss]]
 """
-FUNCTIONS = """from collections.abc import Sequence
+FUNCTIONS = """from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -124,6 +124,7 @@ from . import losses as losses
 from .predict import predict_labels as predict_labels
 
 __version__: str
+functions: dict[str, Callable[..., tuple[Any, NDArray[Any]]]]
 """
 
 

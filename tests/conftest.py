@@ -11,13 +11,15 @@ os.environ.setdefault("GLOG_minloglevel", "2")  # before caffe is imported: only
 
 from caffe_losses import kernels  # noqa: E402
 
+REASON = "docs/testing.md: 'what starts no process and trains nothing, in under a minute' is `make test-fast`."
 STARTS = "subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"  # a process, as Python's audit calls it
 running = []  # the test whose turn it is, with its fixtures
 
 
 def guard(event, arguments):
     if event in STARTS and running and not running[0].get_closest_marker("slow"):
-        pytest.fail(f"{running[0].nodeid} starts a process; mark it with pytest.mark.slow, as make test-fast runs it")
+        what = " ".join(map(str, filter(None, [event, *arguments[:2]])))
+        pytest.fail(f"{running[0].nodeid} starts a process: {what}; mark it with pytest.mark.slow. {REASON}")
 
 
 if hasattr(sys, "addaudithook"):  # from Python 3.8 on

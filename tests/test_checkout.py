@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import caffe_nets
 import documents
@@ -42,5 +43,8 @@ def test_the_caffe_program(run, tmp_path):
 
 
 def test_a_test_that_is_not_marked_starts_no_process():
-    with pytest.raises(pytest.fail.Exception, match="starts a process; mark it with"):
+    with pytest.raises(pytest.fail.Exception) as failed:
         subprocess.run(["true"], check=True)
+    assert "starts a process: subprocess.Popen true ['true']; mark it with pytest.mark.slow. " in str(failed.value)
+    reason = str(failed.value).split("'")[-2]
+    assert reason in (Path(caffe_nets.ROOT) / "docs/testing.md").read_text(encoding="utf-8")

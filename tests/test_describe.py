@@ -46,21 +46,49 @@ def test_docstrings_are_in_the_form_of_the_field(function, loss):
         assert not re.search(r"\b(null|second top)\b", text)
 
 
-@pytest.mark.parametrize("function, labels, full", [
-    (caffe_losses.multi_label_softmax_loss, "a number in [0, 1e6]", "rows"),
-    (caffe_losses.sigmoid_focal_loss, "a number in [0, 1]", "scores"),
-    (caffe_losses.zlpr_loss, "0 or 1", "rows"),
+TWICE, ONCE = "a repeated one counts each time", "each once"
+
+
+@pytest.mark.parametrize("function, labels, full, repeated", [
+    (caffe_losses.multi_label_softmax_loss, "a number in [0, 1e6]", "rows", TWICE),
+    (caffe_losses.sigmoid_focal_loss, "a number in [0, 1]", "scores", ONCE),
+    (caffe_losses.zlpr_loss, "0 or 1", "rows", ONCE),
 ], ids=lambda x: getattr(x, "__name__", None))  # fmt: skip
-def test_docstrings_say_what_labels_may_be_and_what_is_counted(function, labels, full):
+def test_docstrings_say_what_labels_may_be_and_what_is_counted(function, labels, full, repeated):
     words = " ".join(function.__doc__.split())
     assert f"labels: DENSE: {labels} for each score." in words
+    assert f"padded with -1; {repeated}." in words
     assert f"FULL: by the number of {full}." in words
+    twice = [[0.1, 0.2, 0.3]], [[1, 1]]
+    if repeated == TWICE:
+        assert function(*twice, label_format="INDEX")[0] > 0
+    else:
+        with pytest.raises(ValueError, match="give each class of a row once"):
+            function(*twice, label_format="INDEX")
 
 
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda x: x.__name__)
 def test_examples_run(function):
     example = doctest.DocTestParser().get_doctest(function.__doc__, {}, function.__name__, None, None)
     assert doctest.DocTestRunner().run(example) == (0, 5)
+
+
+@each
+def test_what_is_returned(function, loss):
+    """An array only where a reduction is offered, which is one that works."""
+    text = "    (loss, gradient): a float{}, and an array like `" + loss.scores_are
+    array = " or, with reduction none, an array"
+    for documented in (function, loss):
+        assert text.format(array * loss.row_weights) in inspect.getdoc(documented)
+        assert ("reduction" in inspect.signature(documented).parameters) == loss.row_weights
+    if loss.row_weights:
+        assert function([[0.1, 0.2]], [[0, 1]], reduction="none")[0].shape
+    assert np.shape(function([[0.1, 0.2]], [[0, 1]])[0]) == ()
+
+
+def test_no_name_is_public_by_accident():
+    public = {name for name, value in vars(caffe_losses).items() if name[0] != "_" and not inspect.ismodule(value)}
+    assert public == {*caffe_losses.__all__, "functions"} - {"losses"}
 
 
 def test_functions_refuse_by_name():

@@ -184,9 +184,9 @@ def test_those_of_scikit_learn(ignoring):
     assert field.METRICS["coverage"](metrics) == pytest.approx(np.mean(covered), abs=1e-12)
 
 
-@pytest.mark.parametrize("scale", [1, 1e30])
+@pytest.mark.parametrize("scale", [1, 1e30, np.finfo(np.float32).max / 2])
 def test_an_ignored_label_does_not_tie_with_the_lowest_score(scale):
-    metrics = added(scale * np.array([[2.0, -1, -1]]), np.array([[0, 1, -1]]))
+    metrics = added(scale * np.array([[2.0, -2, -2]]), np.array([[0, 1, -1]]))
     assert field.METRICS["LRAP"](metrics) == 1 / 2
     assert field.METRICS["coverage"](metrics) == 2
 

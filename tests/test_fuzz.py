@@ -1,10 +1,14 @@
 """Random losses, shapes, options and inputs: each agrees with the reference or is refused in one clear line.
 
+The kernels and numpy are to do the same, and to refuse in the same words.
+
 FUZZ sets how many cases (`make fuzz`: 100,000); what is found becomes a test of its own elsewhere.
 """
 
 import json
 import os
+from collections import namedtuple
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -24,6 +28,7 @@ MISFITS = st.one_of(
     st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5), st.lists(st.integers(), max_size=3)
 )
 SCORES = [0, 1, -1, 0.3, -2.5, 7, 100, -100, 1e4, -1e4, 1e30, -1e30]
+HIGHEST = [0.3, 0.6, 1, -0.3, -0.6, -1]  # of the largest number of the type
 PROBABILITIES = [0, 1, 0.5, 0.2, 1e-3, 1 - 2**-24, 1e-21, 1e-30]
 LABELS = [0, 0, 0, 1, 1, 0.5]
 STRANGE = [np.nan, np.inf, -np.inf, -1, 2, 255, 1e38]
@@ -42,12 +47,15 @@ def problems(draw):
     random = np.random.RandomState(draw(st.integers(0, 2**32 - 1)))
     strange = STRANGE * (draw(st.integers(0, 9)) == 0)
     values = SCORES if kind.has_probabilities else PROBABILITIES
-    scores = random.choice(values[: draw(st.integers(2, len(values)))] + strange, shape)
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    highest = (np.array(HIGHEST) * np.finfo(dtype).max).tolist() * (
+        kind.has_probabilities and not draw(st.integers(0, 9))
+    )
+    scores = random.choice(values[: draw(st.integers(2, len(values)))] + strange + highest, shape)
     labels = draw_labels(draw, random, options, shape, strange)
     weights = random.choice([0, 1, 2.5] + strange, scores.size // shape[axis])
     if draw(st.integers(0, 9)) == 0:
         options[draw(st.one_of(st.sampled_from(names), st.text(max_size=6)))] = draw(MISFITS)
-    dtype = draw(st.sampled_from([np.float32, np.float64]))
     return kind, options, scores.astype(dtype), labels.astype(dtype), draw(st.sampled_from([None, weights]))
 
 
@@ -66,21 +74,32 @@ def draw_labels(draw, random, options, shape, strange):
 def test_agrees_or_is_refused(problem):
     kind, options, scores, labels, weights = problem
     copies = [None if a is None else a.copy() for a in (scores, labels, weights)]
-    try:
-        loss = kind(**options)
-        value, gradient = loss(scores, labels, weights)
-    except ValueError as refusal:
-        assert_clear(kind, str(refusal))
+    found, plain = (outcome(level, kind, options, scores, labels, weights) for level in ("v4", "numpy"))
+    for array, copy in zip((scores, labels, weights), copies):
+        np.testing.assert_array_equal(array, copy)
+    assert found.refusal == plain.refusal
+    if found.refusal:
+        assert_clear(kind, found.refusal)
         event("refused")
         return
-    finally:
-        for array, copy in zip((scores, labels, weights), copies):
-            np.testing.assert_array_equal(array, copy)
-    assert gradient.shape == scores.shape
-    assert np.isfinite(value)
-    assert np.isfinite(gradient).all()
-    event("agrees")
-    agrees(loss, scores, labels, weights, value, gradient)
+    for one in (found, plain):
+        assert one.gradient.shape == scores.shape
+        assert np.isfinite(one.value)
+        assert np.isfinite(one.gradient).all()
+        event("agrees")
+        agrees(one, scores, labels, weights)
+
+
+Outcome = namedtuple("Outcome", "loss value gradient refusal")
+
+
+def outcome(level, kind, options, *arrays):
+    with mock.patch.dict(os.environ, CAFFE_LOSSES_KERNELS=level):
+        try:
+            loss = kind(**options)
+            return Outcome(loss, *loss(*arrays), None)
+        except ValueError as refusal:
+            return Outcome(None, None, None, str(refusal))
 
 
 def assert_clear(kind, text):
@@ -90,10 +109,11 @@ def assert_clear(kind, text):
     assert len(text) < 400
 
 
-def agrees(loss, scores, labels, weights, value, gradient):
+def agrees(found, scores, labels, weights):
     """To a few roundings of the largest number in the sums."""
-    if not np.isfinite(scores).all():
-        return  # an ignored score that is not finite, which the reference would take part in slicing off
+    loss, value, gradient, _ = found
+    if not (np.abs(scores.astype(np.float64)) < 1e300).all():
+        return  # more than the reference computes with; or not finite, and ignored, which it would not slice off
     options = dict(settings_of(loss), ignore_label=loss.ignored_value)  # in the type of the labels
     expected, slopes = reference.reduce(loss.name(), scores, labels, weights, **options)
     eps = np.finfo(scores.dtype).eps
@@ -110,6 +130,46 @@ def weight_scale(loss, labels, weights):
         if getattr(loss, name, None) is not None:
             scale *= max(1.0, np.max(getattr(loss, name)))
     return scale * max(1.0, np.abs(labels).max(initial=0))
+
+
+@st.composite
+def wrong_labels(draw):
+    """A loss, its options, scores, and labels of which one is wrong, somewhere; and what is said of it."""
+    kind = draw(st.sampled_from(LOSSES))
+    shape = draw(st.sampled_from([(2,), (2, 3), (1, 15), (2, 16), (3, 17), (1, 4, 5), (2, 300), (1, 2, 150)]))
+    shape = (shape[0], draw(st.sampled_from([2, 3, 5, 17, 48, 49, 70])), *shape[1:])
+    random = np.random.RandomState(draw(st.integers(0, 2**32 - 1)))
+    options = {
+        "ignore_label": draw(st.sampled_from([None, 1])),
+        "label_format": draw(st.sampled_from(["DENSE", "INDEX"])),
+    }
+    dtype = draw(st.sampled_from([np.float32, np.float64]))
+    if options["label_format"] == "DENSE":
+        labels = random.choice([0, 0, 0, 1], shape)
+        wrong = [np.nan, np.inf, -np.inf, -2, 1e7] + [0.5] * issubclass(kind, losses.LogSumExpLoss)
+        wrong += [shape[1]] * (kind.label_limit == 1)
+    else:
+        labels = np.argsort(random.rand(*shape), axis=1)[:, : draw(st.integers(1, min(4, shape[1])))]
+        labels = np.where(random.rand(*labels.shape) < 0.3, -1, labels)
+        wrong = [np.nan, np.inf, -np.inf, -2, shape[1], 0.5, 1.5, -0.5, 7e9]
+    labels = labels.astype(dtype)
+    place = tuple(random.randint(labels.shape))
+    labels[place] = draw(st.sampled_from(wrong))
+    row = np.arange(labels[:, 0].size).reshape(labels[:, 0].shape)[place[:1] + place[2:]]
+    where = f"row {row}" + f", class {place[1]}" * (options["label_format"] == "DENSE")
+    said = f"{kind.__name__}: labels[{', '.join(map(str, place))}] is {labels[place]!s} ({where}); "
+    return kind, options, random.rand(*shape).astype(dtype), labels, said
+
+
+@FUZZ
+@given(wrong_labels())
+def test_one_wrong_label_is_refused(problem):
+    kind, options, scores, labels, said = problem
+    for level in ("v4", "base", "numpy"):
+        refusal = outcome(level, kind, options, scores, labels).refusal
+        assert refusal is not None, level
+        assert refusal.startswith(said), level
+        assert_clear(kind, refusal)
 
 
 @FUZZ

@@ -11,6 +11,7 @@ import pytest
 
 from caffe_losses import losses
 from caffe_losses.kernels import binding, build
+from caffe_losses.losses.base import over_ranks
 
 LOSSES = [getattr(losses, name) for name in losses.__all__]
 each_loss = pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.__name__)
@@ -100,6 +101,22 @@ def test_a_highest_score_of_a_class_that_comes_late(direction, temperatures, mon
     np.testing.assert_allclose(gradient, plain_gradient, rtol=0, atol=1e-6 * np.abs(plain_gradient).max())
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_highest_score_that_leaves_nothing_of_a_long_sum(sign, monkeypatch):
+    """What the roundings of the sum took away, up to 1e-3 here, goes with it."""
+    random = np.random.RandomState(0)
+    scores = (random.randn(1, 2, 20_000) / 2).astype(np.float32)
+    labels = np.zeros(scores.shape, np.float32)
+    labels[0, :, 5:9] = 1
+    labels = labels if sign == 1 else 1 - labels
+    scores[0, 0, -1] = sign * 60
+    found = losses.TwoWayLoss(temperature_pos=1)(scores, labels)
+    monkeypatch.setenv("CAFFE_LOSSES_KERNELS", "numpy")
+    expected = losses.TwoWayLoss(temperature_pos=1)(np.float64(scores), labels)
+    assert found[0] == pytest.approx(expected[0], rel=1e-6)
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6 * np.abs(expected[1]).max())
+
+
 @each_loss
 @pytest.mark.parametrize("ignore_label", [None, 3])
 @pytest.mark.parametrize("shape", [(2, 5), (2, 60), (2, 5, 3), (2, 5, 15), (2, 5, 40)], ids=str)
@@ -119,6 +136,65 @@ def test_a_wrong_label_is_noticed_wherever_it_is(loss, ignore_label, shape):
                 labels.flat[place] = value
                 with pytest.raises(ValueError, match=r"labels\[.*\] is "):
                     one(scores, labels)
+
+
+@pytest.mark.parametrize("loss", [loss for loss in LOSSES if loss.has_probabilities], ids=lambda loss: loss.__name__)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_of_the_highest_scores_too_kernels_and_numpy_say_the_same(loss, dtype, options, monkeypatch):
+    """A difference of two may be more than the type holds, and the loss not; or infinite, in one of them or in both."""
+    random = np.random.RandomState(0)
+    some = np.array([0.3, 0.6, 1, -0.3, -0.6, -1]) * np.finfo(dtype).max
+    said = set()
+    for k in range(40):
+        shape = [(1, 3), (2, 3, 2), (1, 60), (2, 5, 20)][k % 4]
+        _, labels = inputs(loss, shape, options, dtype, seed=k)
+        scores = random.choice([0, 1, *some[k % 3 :: 3]], shape).astype(dtype)
+        weights = (
+            random.choice([0, 0.25, 1], scores[:, 0].shape).astype(dtype) if loss.row_weights and k % 8 > 3 else None
+        )
+        outcomes = []
+        for level in (*binding.library().levels(), "numpy"):
+            monkeypatch.setenv("CAFFE_LOSSES_KERNELS", level)
+            try:
+                one = loss(normalization=("FULL", "NONE")[k % 5 > 2], **known(loss, options))
+                outcomes.append(one(scores, labels, weights))
+            except ValueError as refusal:
+                outcomes.append(str(refusal))
+        *compiled, plain = outcomes
+        said.add(isinstance(plain, str))
+        for found in compiled:
+            assert isinstance(found, str) == isinstance(plain, str)
+            if isinstance(plain, str):
+                assert found == plain
+                continue
+            assert found[0] == pytest.approx(plain[0], rel=1e-5)
+            np.testing.assert_allclose(found[1], plain[1], rtol=0, atol=1e-5 * np.abs(plain[1]).max())
+    assert said == {False, True}
+
+
+def test_a_loss_that_the_formula_computed_is_counted_once_on_all_ranks():
+    """Each rank has to ask as often as the others, whose kernels may do."""
+    scores, labels = np.zeros((3, 3), np.float32), np.eye(3, dtype=np.float32)
+    scores[0] = -2e38, 2e38, 0  # n + p is 4e38
+    for loss, expected in ((losses.TwoWayLoss(), [3, 3]), (losses.MultiLabelSoftmaxLoss(ignore_label=-1), [3])):
+        counts = []
+        with over_ranks(lambda count, counts=counts: counts.append(count) or count):
+            value, _ = loss(scores, labels)
+        assert counts == expected
+        assert value == pytest.approx(8e38 / 3 if len(counts) == 2 else 4e38 / 3)
+
+
+def test_after_a_loss_that_the_formula_computed_the_kernel_computes_again():
+    labels, usual = np.array([[1, 1, 0]], np.float32), np.array([[1, 2, 3]], np.float32)
+    highest = np.array([[3e38, -3e38, 0]], np.float32)  # 6e38 apart, and the loss is half of that
+    loss, out = losses.MultiLabelSoftmaxLoss(), np.empty((1, 3), np.float32)
+    loss.reshape(labels.shape, labels.shape)
+    for _ in range(2):
+        assert loss.forward(highest, labels) == pytest.approx(3e38)
+        np.testing.assert_array_equal(loss.backward(2.0, out), [[1, -1, 0]])
+        assert loss.forward(usual, labels) == losses.MultiLabelSoftmaxLoss()(usual, labels)[0]
+        np.testing.assert_array_equal(loss.backward(1.0, out), losses.MultiLabelSoftmaxLoss()(usual, labels)[1])
 
 
 @each_loss
@@ -260,21 +336,38 @@ for loss in (losses.MultiLabelSoftmaxLoss(), losses.SigmoidFocalLoss()):
     assert "CAFFE_LOSSES_KERNELS: expected v4, v3, base or numpy, got 'fast'" in refused.stderr
 
 
-ELF_OF_AARCH64 = (
-    b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00\x01\x00\x00\x00" + bytes(40) + build.digest().encode()
-)
+ELF_OF_AARCH64 = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x03\x00\xb7\x00\x01\x00\x00\x00" + bytes(40)
+ELF_OF_AARCH64 += build.seal(ELF_OF_AARCH64)
 
 
 def cut(library):
     return library[: len(library) // 2]
 
 
+def damaged(library):
+    """One bit in the middle is another one."""
+    middle = len(library) // 2
+    return library[:middle] + bytes([library[middle] ^ 16]) + library[middle + 1 :]
+
+
+def test_a_library_is_ours_if_each_of_its_bytes_is(tmp_path):
+    path, whole = tmp_path / "library.so", Path(build.LIBRARY).read_bytes()
+    path.write_bytes(whole)
+    assert build.is_ours(str(path))
+    for wrong in (cut(whole), damaged(whole), whole[1:], whole[:-1], whole + b"\0", b"", whole[-24:], whole[:-24]):
+        path.write_bytes(wrong)
+        assert not build.is_ours(str(path))
+
+
+WRONG_LIBRARIES = {"arm": ELF_OF_AARCH64, "cut": cut, "damaged": damaged, "empty": b"", "text": b"no library\n"}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("content", [ELF_OF_AARCH64, cut, b"", b"no library\n"], ids=["arm", "cut", "empty", "text"])
+@pytest.mark.parametrize("content", WRONG_LIBRARIES.values(), ids=WRONG_LIBRARIES)
 def test_a_library_that_cannot_be_loaded_means_numpy(content, tmp_path):
     path = tmp_path / "library.so"
     whole = Path(build.LIBRARY).read_bytes()
-    path.write_bytes(cut(whole) if content is cut else content)
+    path.write_bytes(content(whole) if callable(content) else content)
     code = f"""
 import numpy as np
 from caffe_losses import kernels, losses
@@ -287,7 +380,7 @@ print(kernels.level())
     done = run(code)
     assert (done.returncode, done.stdout) == (0, "numpy\n"), done.stderr
     (line,) = [line for line in done.stderr.splitlines() if "RuntimeWarning" in line]
-    reason = "cannot be loaded (" if content is ELF_OF_AARCH64 else "were compiled from other sources, or are cut off,"
+    reason = "cannot be loaded (" if content is ELF_OF_AARCH64 else "were compiled from other sources, or are damaged,"
     assert f"caffe_losses: the kernels {reason}" in line
     assert line.endswith("compile them with python -m caffe_losses.kernels")
 

@@ -2,6 +2,7 @@
 
 import json
 import tracemalloc
+import warnings
 
 import caffe
 import h5py
@@ -110,6 +111,30 @@ def test_force_backward_writes_zeros_for_labels_and_weights(loss):
     assert (one.blobs["weights"].diff == 0).all()
 
 
+@pytest.mark.parametrize("asked", [(1, 0, 0), (0, 1, 0), (0, 0, 1), (1, 1, 0), (1, 0, 1), (0, 1, 1)])
+def test_only_gradients_that_are_asked_for_are_written(asked):
+    scores, labels = inputs(Case(losses.HillLoss, {}, (6, 5), 1), dtype=np.float32)
+    arrays = {"scores": scores, "labels": labels, "weights": np.ones(6, np.float32)}
+    text = "".join(input_layer(f"given {name}", array.shape) for name, array in arrays.items())
+    for name in arrays:  # learned, or Caffe would ask for nothing
+        text += (
+            f'layer {{ name: "{name}" type: "Scale" bottom: "given {name}" top: "{name}" scale_param {{ axis: 0 }} }}'
+        )
+    asked_for = " ".join(f"propagate_down: {str(bool(wanted)).lower()}" for wanted in asked)
+    text += loss_layer("HillLoss", list(arrays)).rstrip()[:-1] + asked_for + " }"
+    one = net(text, force_backward=False)
+    fill(one, **{f"given {name}": array for name, array in arrays.items()})
+    for name in arrays:
+        one.blobs[name].diff[...] = 7
+    one.forward()
+    one.backward()
+    written = {"scores": losses.HillLoss()(scores, labels)[1], "labels": 0, "weights": 0}
+    for name, wanted in zip(arrays, asked):
+        np.testing.assert_array_equal(
+            one.blobs[name].diff, np.broadcast_to(written[name] if wanted else 7, arrays[name].shape)
+        )
+
+
 def test_the_loss_may_be_consumed_by_another_layer():
     scores, labels = inputs(Case(losses.MultiLabelSoftmaxLoss, {}, (6, 5), 1), dtype=np.float32)
     text = input_layer("scores", scores.shape) + input_layer("labels", labels.shape)
@@ -117,7 +142,9 @@ def test_the_loss_may_be_consumed_by_another_layer():
     text += 'layer { name: "half" type: "Power" bottom: "loss" top: "half" loss_weight: 3 power_param { scale: 0.5 } }'
     one = net(text)
     fill(one, scores=scores, labels=labels)
-    for _ in range(2):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # of a top diff of 0, which there is until "half" has had its first backward
+        value, diff = run(one, "half")
         value, diff = run(one, "half")
     expected, gradient = losses.MultiLabelSoftmaxLoss()(scores, labels)
     assert value == pytest.approx(expected / 2)

@@ -162,8 +162,11 @@ def test_the_package_does_not_import_caffe():
 @pytest.mark.parametrize("loss", [losses.ZLPRLoss, losses.TwoWayLoss])
 def test_soft_labels_are_refused_where_they_have_no_meaning(loss):
     for dtype in (np.float32, np.float64):
-        with pytest.raises(ValueError, match=r"labels\[0, 1\] is 0.5 \(row 0, class 1\); give 0 or 1"):
-            loss()(np.zeros((2, 3), dtype), np.array([[0, 0.5, 1], [1, 0, 0]], dtype))
+        for label in (0.5, 1.5, -1.0, np.nan):
+            with pytest.raises(ValueError, match=rf"labels\[0, 1\] is {label} \(row 0, class 1\); give 0 or 1$"):
+                loss()(np.zeros((2, 3), dtype), np.array([[0, label, 1], [1, 0, 0]], dtype))
+            with pytest.raises(ValueError, match=rf"labels\[0, 1\] is {label} \(row 0, class 1\); give 0 or 1$"):
+                loss()(np.zeros((2, 3), dtype), np.array([[0, label, 1], [1, 0.5, 7]], dtype))
 
 
 def test_weights_are_refused_where_rows_have_none():

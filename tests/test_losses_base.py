@@ -111,6 +111,108 @@ def test_a_call_takes_arrays_of_any_layout(loss):
         np.testing.assert_array_equal(found[1], expected[1])
 
 
+STRANGE_SHAPES = [(2, -3), (-2, -3), (2, 3.0), (2.5, 4), (2, "3"), 6, None]
+
+
+@each_loss
+@pytest.mark.parametrize("shape", STRANGE_SHAPES, ids=str)
+def test_what_is_no_shape_is_refused(loss, shape):
+    for k, name in enumerate(["scores", "labels"] + ["weights"] * loss.row_weights):
+        shapes = [(2, 3), (2, 3), (2,)]
+        shapes[k] = shape
+        if name == "weights" and shape is None:
+            continue
+        one = loss()
+        one.reshape((2, 4), (2, 4))
+        expected = f"{loss.__name__}: {name} {shape!r}: expected a shape, whole numbers >= 0; give that of the array"
+        assert refused(one.reshape, *shapes[: max(2, k + 1)]) == expected
+        assert "forward has no reshape" in refused(one.forward, zeros(), zeros())
+
+
+@each_loss
+def test_shapes_that_no_memory_holds_are_refused(loss):
+    for shape in ((10**9, 10**9), (2**62, 4), (3, 2**50)):
+        text = (
+            f"{loss.__name__}: scores {shape}: {shape[0] * shape[1]} numbers, more than fit into any memory; give fewer"
+        )
+        assert refused(loss().reshape, shape, shape).startswith(text)
+    try:  # what is kept of a row is more than this machine has, where the formula keeps nothing
+        loss().reshape((2**45, 1), (2**45, 1))
+    except MemoryError as error:
+        assert str(error) == f"{loss.__name__}: no memory left for scores ({2**45}, 1); give fewer rows"
+
+
+def test_a_type_that_is_no_real_one_is_refused(loss):
+    for dtype in (np.int8, np.float16, "f16", "no type", None.__class__):
+        text = f"SigmoidCrossEntropyLoss: dtype is {dtype!r}; give np.float32 or np.float64"
+        assert refused(loss.reshape, (2, 3), (2, 3), None, dtype) == text
+
+
+NO_NUMBERS = {
+    "complex": (np.ones((2, 3)) + 1j, r"complex128 \(2, 3\); give real numbers"),
+    "text": (np.ones((2, 3)).astype(str), r"<U32 \(2, 3\); give real numbers"),
+    "dates": (np.ones((2, 3)).astype("M8[s]"), r"datetime64\[s\] \(2, 3\); give real numbers"),
+    "objects": ([[None, 1, 2], [1, 2, 3]], r"object \(2, 3\); give real numbers"),
+    "records": (np.zeros((2, 3), "f4,f4"), r"\[.*\] \(2, 3\); give real numbers"),
+    "masked": (
+        np.ma.array(np.ones((2, 3)), mask=np.eye(2, 3)),
+        r"a masked one; give \w+.filled\(VALUE\), and for labels ign",
+    ),
+    "masked, nowhere": (np.ma.array(np.ones((2, 3))), "a masked one; give "),
+}
+
+
+@each_loss
+@pytest.mark.parametrize("array, text", NO_NUMBERS.values(), ids=NO_NUMBERS)
+def test_arrays_of_what_are_no_numbers_are_refused(loss, array, text):
+    """numpy would make numbers of them, and say so in a warning at most."""
+    right = np.full((2, 3), 0.5)
+    for name, arrays in (("scores", [array, right]), ("labels", [right, array]), ("weights", [right, right, array])):
+        with pytest.raises(ValueError, match=f"^{loss.__name__}: {name}: expected an array of numbers, got {text}"):
+            loss()(*arrays)
+
+
+def test_lists_that_are_no_array_are_refused():
+    with pytest.raises(ValueError, match=r"^HillLoss: labels: expected an array of numbers, got .*; give r"):
+        losses.HillLoss()(zeros(), [[1, 0, 1], [1, 0]])
+
+
+def test_a_forward_refuses_a_masked_array(loss):
+    arrays = {"scores": zeros(), "labels": zeros(), "weights": zeros(2)}
+    for name in arrays:
+        text = refused(loss.forward, **dict(arrays, **{name: np.ma.array(arrays[name])}))
+        assert text.startswith(f"SigmoidCrossEntropyLoss: {name}: expected an array of numbers, got a masked one")
+    loss.forward(**arrays)
+    assert "out: expected an array of numbers, got a masked one" in refused(loss.backward, 1.0, np.ma.array(zeros()))
+
+
+def test_a_top_diff_is_one_finite_number(loss):
+    loss.forward(zeros(), zeros(), np.ones(2, np.float32))
+    expected = loss.backward(1.0, zeros())
+    for one in (1, np.float32(1), np.int64(1)):
+        np.testing.assert_array_equal(loss.backward(one, zeros()), expected)
+    for wrong in (None, "1", [1.0], np.ones(1), np.ones((2, 3)), True, 1j):
+        text = f"SigmoidCrossEntropyLoss: top_diff is {wrong!r}; give one number, such as top[0].diff.item()"
+        assert refused(loss.backward, wrong, zeros()) == text.replace("\n", " ")
+    for wrong in (np.nan, np.inf, -np.inf, 1e39):
+        text = f"SigmoidCrossEntropyLoss: top_diff is {wrong}; give a number that is finite in float32: look at loss_w"
+        assert refused(loss.backward, wrong, zeros()).startswith(text)
+
+
+@each_loss
+def test_one_loss_takes_arrays_of_both_types_in_turn(loss):
+    scores, labels = np.random.RandomState(0).rand(4, 5), np.eye(5)[:4]
+    one = loss()
+    for dtype in (np.float32, np.float64, np.float32):
+        found, expected = (each(scores.astype(dtype), labels) for each in (one, loss()))
+        assert found[0] == expected[0]
+        assert found[1].dtype == dtype
+        np.testing.assert_array_equal(found[1], expected[1])
+    one.reshape((4, 5), (4, 5))
+    one.reshape((4, 5), (4, 5), None, np.float64)
+    assert one.forward(scores, labels) == loss()(scores, labels)[0]
+
+
 # Copies and forks
 
 
@@ -185,6 +287,22 @@ def test_minus_infinity_is_refused_where_the_loss_is_infinite(loss):
     assert refused(loss(), scores, labels).startswith(text)
 
 
+@each_loss
+@pytest.mark.parametrize("place, where", [
+    ((1, 2, 3, 4), "row 39, class 2"), ((0, 1, 0, 3), "row 3, class 1"), ((0, 2, 2, 0), "row 10, class 2"),
+])  # fmt: skip
+def test_a_fault_on_pixels_is_named_by_row_and_class(loss, place, where):
+    index = ", ".join(map(str, place))
+    for name in ("scores", "labels"):
+        arrays = {"scores": np.full((2, 3, 4, 5), 0.5), "labels": np.zeros((2, 3, 4, 5))}
+        arrays[name][place] = np.nan
+        assert f"{name}[{index}] is nan ({where}); " in refused(loss(), **arrays)
+    indices = np.full((2, 4, 4, 5), -1.0)
+    indices[place] = 7
+    text = f"labels[{index}] is 7.0 ({where.split(',')[0]}); "
+    assert text in refused(loss(label_format="INDEX"), np.full((2, 3, 4, 5), 0.5), indices)
+
+
 # The formula's type
 
 
@@ -243,8 +361,11 @@ def test_ignored_scores_lose_0_and_float32_stays_so():
 def test_a_reduction_that_is_none():
     text = refused(losses.HillLoss, reduction="mean")
     assert text == "HillLoss: reduction must be one of normalized, none, got 'mean'; the default is \"normalized\""
-    text = refused(losses.TwoWayLoss(reduction="none"), zeros(), zeros())
-    assert text == "TwoWayLoss: losses of rows; expected none, as the loss is not a sum over rows; leave out reduction"
+    assert refused(losses.TwoWayLoss, reduction="none").endswith("got 'reduction'; remove it")
+    loss = losses.TwoWayLoss()
+    loss.reshape((2, 3), (2, 3))
+    text = refused(loss.forward, zeros(), zeros(), losses=zeros(2))
+    assert text == "TwoWayLoss: losses of rows; expected none, as the loss is not a sum over rows; leave them out"
 
 
 def test_probabilities_and_losses_are_not_written_over_an_input():

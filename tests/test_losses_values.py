@@ -188,6 +188,31 @@ def test_two_way_closed_form():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_small_probabilities_keep_their_digits(dtype):
+    """Down to the smallest number of float32 that has all of its digits, 1.2e-38."""
+    for s in (-20, -79, -81, -87):
+        scores = np.array([[s, 0.0]], dtype)
+        loss, gradient = caffe_losses.sigmoid_cross_entropy_loss(scores[:, :1], [[0]])
+        assert [loss, gradient[0, 0]] == pytest.approx([exp(s), exp(s)], rel=1e-6, abs=0)
+        gradient = caffe_losses.multi_label_softmax_loss(scores, [[0, 1]])[1]
+        assert gradient[0, 0] == pytest.approx(exp(s), rel=1e-6, abs=0)
+        gradient = caffe_losses.zlpr_loss(scores[:, :1], [[0]])[1]
+        assert gradient[0, 0] == pytest.approx(exp(s), rel=1e-6, abs=0)
+
+
+@pytest.mark.parametrize("temperatures", [{}, {"temperature_neg": 0.3, "temperature_pos": 7.0}], ids=str)
+def test_two_way_of_scores_far_from_0_is_that_of_the_same_scores_near_it(temperatures):
+    """n and p are some thousands then, and n + p is not: what float32 has rounded away of both counts."""
+    random = np.random.RandomState(0)
+    scores, labels = np.float32(random.randint(-200, 200, (6, 20)) / 64), random.rand(6, 20) < 0.3
+    expected = caffe_losses.two_way_loss(scores, labels, **temperatures)
+    for far in (4096, -4096):
+        found = caffe_losses.two_way_loss(scores + np.float32(far), labels, **temperatures)
+        assert found[0] == pytest.approx(expected[0], rel=1e-6)
+        np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=1e-6 * np.abs(expected[1]).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_of_probabilities_are_clamped_and_so_are_their_gradients(dtype):
     p = np.array([[0, 1, 0.5]], dtype)
     loss, gradient = caffe_losses.multi_label_logistic_loss(p, [[1, 1, 0]])
@@ -196,6 +221,14 @@ def test_losses_of_probabilities_are_clamped_and_so_are_their_gradients(dtype):
     loss, gradient = caffe_losses.binary_cross_entropy_loss(p, [[1, 0, 1]])
     assert loss == pytest.approx(-2 * log(1e-20) + log(2), rel=1e-6)
     np.testing.assert_array_equal(gradient, [[0, 0, -2]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_at_the_clamp_itself_the_gradient_is_0_and_above_it_is_not(dtype):
+    clamp = dtype(1e-20)
+    for p, slope in ((clamp, 0), (np.nextafter(clamp, dtype(1)), -1e20)):
+        for function in (caffe_losses.multi_label_logistic_loss, caffe_losses.binary_cross_entropy_loss):
+            assert function(np.array([[p]]), [[1]])[1] == pytest.approx(slope, rel=1e-6)
 
 
 def test_losses_of_probabilities_are_those_of_scores_behind_a_softmax_or_sigmoid():

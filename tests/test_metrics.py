@@ -202,6 +202,19 @@ def test_wrong_values_are_named_with_their_place(name, value, options, text):
         MultiLabelMetrics(**options).add(**arrays)
 
 
+@pytest.mark.parametrize("array, text", [
+    (np.ones((2, 3), complex), r"complex128 \(2, 3\); give real numbers"),
+    ([["1", "0", "1"], ["1", "0", "1"]], r"<U1 \(2, 3\); give real numbers"),
+    (np.ma.array(np.ones((2, 3)), mask=True), "a masked one; give "),
+    ([[1, 0, 1], [1, 0]], "(.* give rows of one length|object)"),
+])  # fmt: skip
+def test_arrays_of_what_are_no_numbers_are_refused(array, text):
+    for name in ("scores", "labels"):
+        arrays = dict({"scores": np.zeros((2, 3)), "labels": np.zeros((2, 3))}, **{name: array})
+        with pytest.raises(ValueError, match=f"^MultiLabelMetrics: {name}: expected an array of numbers, got {text}"):
+            MultiLabelMetrics().add(**arrays)
+
+
 def test_a_batch_of_other_classes_is_refused():
     metrics = MultiLabelMetrics()
     metrics.add(np.zeros((2, 3)), np.ones((2, 3)))

@@ -78,6 +78,14 @@ def test_options_of_losses_have_types_and_values_to_test_with(loss):
         assert set(map(str, option.values())) - {str(option.default)}, f"{option.name}: give it values to be tried"
 
 
+@pytest.mark.parametrize("value", [np.ones((2, 3)), "a\nb", ["x" * 100], np.zeros((9, 9))], ids=lambda v: str(v)[:9])
+def test_a_refused_value_is_shown_in_a_short_line(value):
+    with pytest.raises(ValueError, match=r"^HillLoss: class_weight must be .*, got ") as error:
+        losses.HillLoss(class_weight=value)
+    assert len(str(error.value).splitlines()) == 1
+    assert len(str(error.value)) < 300
+
+
 def test_bounds_are_what_they_say():
     assert checked("Loss", [LABEL_SMOOTHING], {"label_smoothing": 0})["label_smoothing"] == 0
     with pytest.raises(ValueError, match=r"a number in \[0, 1\), got 1"):

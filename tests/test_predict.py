@@ -36,10 +36,12 @@ def test_order_is_all_that_counts_for_top_k():
     ({"top_k": 1.5}, "expected a whole top_k >= 1, got 1.5"),
     ({"threshold": [1, 2]}, "expected one threshold or one for each of 3 classes"),
     ({"threshold": float("nan")}, "expected one threshold"),
+    ({"threshold": "0.5"}, "^predict_labels: threshold: expected an array of numbers, got <U3"),
+    ({"scores": np.ones((2, 3), complex), "top_k": 1}, "^predict_labels: scores: expected an array of numbers, got c"),
 ])  # fmt: skip
 def test_refusals(options, text):
     with pytest.raises(ValueError, match=text):
-        predict_labels(SCORES, **options)
+        predict_labels(**dict({"scores": SCORES}, **options))
 
 
 def test_nan_is_refused_with_its_place():

@@ -4,6 +4,8 @@ import numpy as np
 
 import caffe_losses
 from caffe_losses import losses
+from caffe_losses.gradcheck import check_function
+from caffe_losses.metrics import MultiLabelMetrics
 
 scores = np.zeros((2, 3))
 loss, gradient = caffe_losses.asymmetric_loss(scores, scores, clip=0.1)
@@ -21,4 +23,16 @@ caffe_losses.two_way_loss(scores, scores, None)
 caffe_losses.two_way_loss(scores, scores, [1, 1])  # type: ignore[arg-type]
 losses.SigmoidFocalLoss(clip=0.1)  # type: ignore[call-arg]
 family: losses.BinaryLoss = caffe_losses.SigmoidFocalLoss(gamma=1)
+in_steps = caffe_losses.MultiLabelSoftmaxLoss()
+in_steps.reshape(scores.shape, scores.shape)
+number = in_steps.forward(scores, scores)
+array = in_steps.backward(1.0, scores)
+in_steps.reshape(5, scores.shape)  # type: ignore[arg-type]
+text: str = in_steps.name()
+number, array = caffe_losses.functions["zlpr_loss"](scores, scores)
+measured = MultiLabelMetrics(metrics=["mAP"])
+measured.add(scores, [[1, 0, 0], [0, 1, 0]])
+number = measured.values()["mAP"]
+caffe_losses.TwoWayLoss(reduction="none")  # type: ignore[call-arg]
+wrong = [element for element in check_function(lambda x: (0.0, x), scores) if not element.right]
 caffe_losses.predict_labels(scores, top_k=0.5)  # type: ignore[arg-type]

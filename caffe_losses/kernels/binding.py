@@ -27,7 +27,7 @@ class Library:
 
     def __init__(self, path):
         if not build.is_ours(path):
-            raise OSError("were compiled from other sources, or are cut off")
+            raise OSError("were compiled from other sources, or are damaged")
         self.loaded = ctypes.CDLL(path)
         self.losses = {name: reads for name, *reads in map(str.split, self.text("losses").splitlines())}
         self.Problem, self.Result = self.structure("problem"), self.structure("result")

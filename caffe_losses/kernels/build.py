@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCES = (
@@ -46,10 +47,17 @@ def digest():
     return content.hexdigest()[:16]
 
 
+def seal(content):
+    """What stands behind a library's bytes: what its sources were, and a checksum of them, which takes 0.1 ms."""
+    return f"{digest()}{zlib.crc32(content):08x}".encode()
+
+
 def is_ours(library):
     """Whether a library is of these sources, and whole: to load one that is cut may end the process, by SIGBUS."""
     with open(library, "rb") as file:
-        return file.read().endswith(digest().encode())
+        content = file.read()
+    end = len(content) - len(seal(b""))
+    return end > 0 and content[end:] == seal(content[:end])
 
 
 def build(library=LIBRARY):
@@ -58,8 +66,8 @@ def build(library=LIBRARY):
     try:
         made = os.path.join(folder, "library.so")
         link(objects(folder), made)
-        with open(made, "ab") as file:
-            file.write(digest().encode())
+        with open(made, "r+b") as file:
+            file.write(seal(file.read()))
         shutil.copy(made, library + ".new")
         os.replace(library + ".new", library)  # a process that has loaded the old one keeps it
     finally:

@@ -26,8 +26,8 @@ typedef struct {
 
 enum { NUMBERS_OF_A_GROUP = 8 };
 
-#define EMPTY (-LARGEST_NUMBER)      /* the maximum of no scores */
-#define LOWEST (-LARGEST_NUMBER / 2) /* that of scores which are all -infinity */
+#define EMPTY (-(number)INFINITY) /* the maximum of no scores */
+#define LOWEST (-LARGEST_NUMBER)  /* that of scores which are all -infinity */
 
 /* Rows first, then classes. Beyond each, there is room for the padding of a run that begins anywhere. */
 FUNCTION int64_t class_groups(const Problem *p) { return padded(p->outer * p->inner + LANES); }

@@ -80,7 +80,7 @@ class TwoWayLoss(LogSumExpLoss):
     def __init__(
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID", temperature_pos: float = 4.0,
-        temperature_neg: float = 1.0, reduction: Literal["normalized", "none"] = "normalized"
+        temperature_neg: float = 1.0
     ) -> None: ...
 
 class ZLPRLoss(LogSumExpLoss):

@@ -105,9 +105,8 @@ class AsymmetricLoss(SigmoidLoss):
         if not self.unannotated:
             return loss, slope
         gamma, weight = self.unannotated
-        weights = weight * self.of_class("class_weight", np.ones(1)).reshape(-1, 1)
         return tuple(
-            np.where(self.unjudged, weights * weak, judged)
+            np.where(self.unjudged, weight * weak, judged)
             for weak, judged in zip(self.with_gamma(scores, gamma), (loss, slope))
         )
 

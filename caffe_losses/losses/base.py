@@ -7,15 +7,16 @@ A row is one position of the axes other than `axis`: an image or, with spatial a
 (outer, classes, inner): the axes before that of the classes, the classes, and the axes after it.
 """
 
+import math
 import os
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Optional, Sequence, Tuple
 
 import numpy as np
 
 from .. import kernels
-from ..labels import ROUNDING, looks_dense, same_layout, size
+from ..labels import ROUNDING, looks_dense, numbers_of, same_layout, size
 from ..options import Option, checked
 from . import describe
 from .checks import Checks
@@ -75,8 +76,13 @@ class Loss(Checks):
     kernel: Optional[str] = None
     summary: Optional[str] = None  # of a loss that is ready to use: the loss of a row, in a line of Markdown
     scores_are: str = "scores"
+    reduction: str = "normalized"
+    axis: int
+    label_format: str
+    ignore_label: Optional[float]
+    normalization: str
     locks: Any
-    reduction: str
+    probabilities: Any
 
     def __init__(*only_self, **options):  # an option may not be called self, and is refused by name
         self, *others = only_self
@@ -90,10 +96,10 @@ class Loss(Checks):
 
     def __setstate__(self, options):
         vars(self).update(options)
-        self.shapes = self.dtype = self.normalizer = None
+        self.shapes = self.dtype = self.normalizer = self.gradient = None
         self.locks = {}  # of __call__, by process: one that was forked has nobody who would release its parent's
 
-    def __init_subclass__(cls, **kwargs):
+    def __init_subclass__(cls: Any, **kwargs: Any) -> None:
         """Signature and docstring of a subclass show its options."""
         super().__init_subclass__(**kwargs)
         cls.__signature__ = None if "__init__" in vars(cls) else describe.signature(cls)
@@ -101,7 +107,7 @@ class Loss(Checks):
             cls._about, cls.__doc__ = cls.__doc__, describe.docstring(cls)
 
     @classmethod
-    def name(cls):
+    def name(cls) -> str:
         return cls.__name__
 
     def refuse(self, text, *values):
@@ -110,11 +116,11 @@ class Loss(Checks):
     def __call__(
         self, scores: "ArrayLike", labels: "ArrayLike", weights: "Optional[ArrayLike]" = None
     ) -> Tuple[Any, np.ndarray]:
-        scores = np.asarray(scores)
+        scores = numbers_of(self.name(), "scores", scores)
         dtype = scores.dtype if scores.dtype in (np.float32, np.float64) else np.dtype(np.float64)
-        scores, labels = plain(scores, dtype), plain(labels, dtype)
+        scores, labels = plain(scores, dtype), plain(numbers_of(self.name(), "labels", labels), dtype)
         if weights is not None:
-            weights = plain(weights, dtype)
+            weights = plain(numbers_of(self.name(), "weights", weights), dtype)
         with self.locks.setdefault(os.getpid(), threading.Lock()):  # what a forward keeps for its backward is in self
             self.reshape(scores.shape, labels.shape, None if weights is None else weights.shape, dtype)
             losses = np.empty(self.losses_shape, dtype) if self.reduction == "none" else None
@@ -125,11 +131,20 @@ class Loss(Checks):
 
     # Shapes
 
-    def reshape(self, scores, labels, weights=None, dtype=np.float32):
+    def reshape(
+        self,
+        scores: Sequence[int],
+        labels: Sequence[int],
+        weights: Optional[Sequence[int]] = None,
+        dtype: Any = np.float32,
+    ) -> None:
         """Check the shapes; does nothing while they stay as they are."""
         if (scores, labels, weights) == self.shapes and dtype == self.dtype:
             return
-        self.shapes, self.dtype, self.normalizer = None, np.dtype(dtype), None
+        self.shapes = self.normalizer = None
+        self.dtype = self.float_type(dtype)
+        scores, labels = self.shape_of("scores", scores), self.shape_of("labels", labels)
+        weights = None if weights is None else self.shape_of("weights", weights)
         self.largest = float(np.finfo(self.dtype).max)
         self.outer, self.classes, self.inner = self.canonical(scores)
         self.shape = self.outer, self.classes, self.inner
@@ -146,10 +161,13 @@ class Loss(Checks):
         self.ignored_value = rounded(self.ignore_label, self.dtype)
         sizes = {"FULL": self.units(), "BATCH_SIZE": self.batch_size()}
         self.fixed_divisor = float(max(1, sizes.get(self.normalization, 1)))
-        self.losses_shape = self.shape_of_losses(tuple(scores))
+        self.losses_shape = self.shape_of_losses(scores)
         self.may_be_dense = self.label_format == "INDEX" and self.slots == self.classes
-        self.compiled = self.compile()
-        self.shapes = tuple(None if shape is None else tuple(shape) for shape in (scores, labels, weights))
+        try:
+            self.compiled = self.compile()
+        except MemoryError:
+            raise MemoryError(f"{self.name()}: no memory left for scores {scores}; give fewer rows") from None
+        self.shapes = scores, labels, weights
 
     def canonical(self, shape):
         """(outer, classes, inner) of the scores' shape."""
@@ -192,7 +210,14 @@ class Loss(Checks):
 
     # Forward and backward
 
-    def forward(self, scores, labels, weights=None, probabilities=None, losses=None):
+    def forward(
+        self,
+        scores: np.ndarray,
+        labels: np.ndarray,
+        weights: Optional[np.ndarray] = None,
+        probabilities: Optional[np.ndarray] = None,
+        losses: Optional[np.ndarray] = None,
+    ) -> Any:
         """The loss of arrays of the shapes and the type that `reshape` was told.
 
         `probabilities`, an array of the scores' shape, is filled with them, and `losses`, of the shape `losses_shape`,
@@ -215,6 +240,7 @@ class Loss(Checks):
             self.check_losses(losses)
         if self.may_be_dense and looks_dense(labels, self.classes):
             self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
+        self.gradient = None
         total, valid = self.by_kernel(losses) if self.compiled else self.by_formula(losses)
         self.normalizer = normalizer = self.divisor(valid)
         loss = total / normalizer
@@ -225,13 +251,14 @@ class Loss(Checks):
                 self.probabilities(scores.reshape(self.shape), probabilities.reshape(self.shape))
         return loss
 
-    def backward(self, top_diff, out):
+    def backward(self, top_diff: float, out: np.ndarray) -> np.ndarray:
         """Write top_diff times the gradient of the last forward's loss into `out`, and return it."""
         if self.normalizer is None:
             self.refuse("backward has no forward that it belongs to; call forward first, of the same shapes")
         self.check_array("out", out, self.shapes[0], writable=True)
+        self.check_top_diff(top_diff)
         scale = top_diff / self.normalizer
-        if self.compiled:
+        if self.gradient is None:
             self.compiled.backward(scale, out)
         else:
             np.multiply(self.gradient.reshape(out.shape), scale, out=out, casting="same_kind")
@@ -243,22 +270,28 @@ class Loss(Checks):
         total, valid, wrong = self.compiled.forward(scores, labels, weights, losses)
         if wrong:
             self.check_domain()
-        return total, valid
+        return (total, valid) if math.isfinite(total) else self.by_formula(losses)
 
     def by_formula(self, losses):
-        """The same, in float64, and the gradient of the sum."""
+        """The same, and the gradient of the sum: in float64, which holds what a float32 loss may be the mean of."""
         self.check_domain()
         scores, labels, weights = (None if a is None else a.astype(np.float64) for a in self.arrays)
         labels, ignored = self.dense(labels)
-        weights = 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner)
+        weights = self.weights_of(weights)
         with np.errstate(all="ignore"):  # what is not finite is named by `blame`
             scores = np.where(ignored, self.ignored_score, scores.reshape(self.shape))
             loss, gradient = self.formula(scores, labels, ignored)
             self.gradient = np.where(ignored, 0, weights * gradient)
-            if losses is not None:
-                losses[...] = (weights * loss).reshape(losses.shape)
+            loss = weights * loss
             finite = (np.abs(self.gradient) <= self.largest).all()
-            return float((weights * loss).sum()) if finite else np.nan, self.count_valid(ignored)
+            if losses is not None:
+                losses[...] = loss.reshape(losses.shape)
+                finite = finite and np.isfinite(losses).all()
+            return float(loss.sum()) if finite else np.nan, self.count_valid(ignored)
+
+    def weights_of(self, weights):
+        """What the losses that `formula` gives are multiplied by."""
+        return 1.0 if weights is None else weights.reshape(self.outer, 1, self.inner)
 
     ignored_score = -np.inf  # one that adds nothing, neither to a sum of exponentials nor where the label is 0
 

@@ -1,17 +1,45 @@
 """What may be wrong with the arrays of a loss: said in one line, with the place of the first fault."""
 
+import numbers
+import operator
+
 import numpy as np
 
-from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+from ..labels import refuse_masked, repeated_indices, size, wrong_dense, wrong_indices
+from ..options import shortened
 from .options import LIMIT
+
+MOST = 2**47  # numbers: bytes of the largest address space
 
 
 class Checks:
     """Mixed into Loss, whose names it uses."""
 
+    def float_type(self, dtype):
+        try:
+            if np.dtype(dtype) in (np.float32, np.float64):
+                return np.dtype(dtype)
+        except TypeError:  # none at all
+            pass
+        return self.refuse("dtype is {}; give np.float32 or np.float64", shortened(dtype))
+
+    def shape_of(self, name, shape):
+        """The shape of an array as a tuple of whole numbers."""
+        try:
+            dims = tuple(map(operator.index, shape))
+        except TypeError:
+            dims = (-1,)
+        if min(dims, default=0) < 0:
+            self.refuse("{} {}: expected a shape, whole numbers >= 0; give that of the array", name, shortened(shape))
+        if size(dims) > MOST:
+            self.refuse("{} {}: {} numbers, more than fit into any memory; give fewer rows", name, dims, size(dims))
+        return dims
+
     def check_array(self, name, array, shape, writable=False):
         """Refuse an array that `reshape` was not told: the kernels would read or write beside it."""
         if isinstance(array, np.ndarray) and array.shape == shape and array.dtype == self.dtype:
+            if type(array) is not np.ndarray:
+                refuse_masked(self.name(), name, array)
             flags = array.flags  # carray: contiguous, aligned and writable, which most are
             if flags.carray or (flags.c_contiguous and flags.aligned and not writable):
                 return
@@ -20,6 +48,13 @@ class Checks:
         expected = "none" if shape is None else f"{self.dtype} {shape}, {kind}"
         self.refuse("{}: got {}, expected {}; {}", name, layout(array), expected, remedy)
 
+    def check_top_diff(self, top_diff):
+        if type(top_diff) is not float and (isinstance(top_diff, bool) or not isinstance(top_diff, numbers.Real)):
+            self.refuse("top_diff is {}; give one number, such as top[0].diff.item()", shortened(top_diff))
+        if not abs(top_diff) <= self.largest:
+            text = "top_diff is {}; give a number that is finite in {}: look at loss_weight, and at the layers above"
+            self.refuse(text, top_diff, self.dtype)
+
     def check_apart(self, name, array):
         """Backward reads the inputs again."""
         if any(given is not None and np.may_share_memory(array, given) for given in self.arrays):
@@ -27,7 +62,7 @@ class Checks:
 
     def check_losses(self, losses):
         if not self.row_weights:
-            self.refuse("losses of rows; expected none, as the loss is not a sum over rows; leave out reduction")
+            self.refuse("losses of rows; expected none, as the loss is not a sum over rows; leave them out")
         self.check_array("losses", losses, self.losses_shape, writable=True)
         self.check_apart("losses", losses)
 
@@ -59,13 +94,16 @@ class Checks:
             wrong = wrong_indices(labels, self.ignored_value, self.classes)
             remedy = f"give whole numbers in [0, {self.classes}), or -1 to pad"
         else:
-            wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
-            remedy = f"give numbers in [0, {self.label_limit:g}]"
+            wrong, remedy = self.wrong_dense(labels)
         if not wrong.any() and self.label_format == "INDEX" and self.label_limit == 1:
             wrong = repeated_indices(labels, self.ignored_value)
             remedy = "give each class of a row once"
         if wrong.any():
             self.refuse("{}; {}", self.place("labels", wrong, self.arrays[1]), remedy)
+
+    def wrong_dense(self, labels):
+        wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
+        return wrong, f"give numbers in [0, {self.label_limit:g}]"
 
     def check_weights(self, weights):
         wrong = ~((weights >= 0) & (weights <= LIMIT))

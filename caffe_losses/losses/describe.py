@@ -13,7 +13,7 @@ SCORES = (
 LABELS = "DENSE: {} for each score. INDEX: K class indices a row, (N, K, ...), padded with -1; {}."
 WEIGHTS = "one number in [0, 1e6] for each row, or None. Multiplies the loss of the row; the normalizer stays."
 NO_WEIGHTS = "None. Rows have no weights, as the loss is not a sum over rows."
-RETURNS = "a float, and an array like `{}`."
+RETURNS = "{}, and an array like `{}`."
 RAISES = "in one line, for shapes, labels or options outside of this, and for a loss that is not finite."
 EXAMPLE = """\
     >>> import caffe_losses
@@ -80,11 +80,15 @@ def docstring(loss, name=None):
     ]
     options = [entry(option.name, in_python(text_of(option))) for option in loss.options + loss.of_calls]
     sections = {"Args": [*arrays, *options]} if name else {"Args": options, "Called with": arrays}
-    sections["Returns"] = [entry("(loss, gradient)", RETURNS.format(loss.scores_are))]
+    sections["Returns"] = [entry("(loss, gradient)", RETURNS.format(what_is_lost(loss), loss.scores_are))]
     sections["Raises"] = [entry("ValueError", RAISES)]
     sections.update({"Example": [EXAMPLE.format(name=name, scores=loss.scores_are)]} if name else {})
     sections.update({"References": [references]} if references else {})
     return "\n\n".join([about, *("\n".join([title + ":", *lines]) for title, lines in sections.items())]) + "\n"
+
+
+def what_is_lost(loss):
+    return "a float or, with reduction none, an array" if loss.of_calls else "a float"
 
 
 def entry(name, text):

@@ -42,18 +42,14 @@ class LogSumExpLoss(Loss):
     def of_groups(self, scores, negative, positive, axes):
         """(loss of each row or class, its derivative in each score), of masks of the labels 0 and of the labels 1."""
         t_neg, t_pos = self.temperature_neg, self.temperature_pos
-        n, share_neg = log_sum_exp(scores / t_neg, negative, axes)
-        p, share_pos = log_sum_exp(-scores / t_pos, positive, axes)
-        loss, slope_n, slope_p = self.of_sums(t_neg * n, t_pos * p)
+        n, share_neg = log_sum_exp(scores, t_neg, negative, axes)
+        p, share_pos = log_sum_exp(-scores, t_pos, positive, axes)
+        loss, slope_n, slope_p = self.of_sums(n, p)
         return loss, slope_n * share_neg - slope_p * share_pos
 
-    def check_labels(self):
-        super().check_labels()
-        if self.label_format == "DENSE":
-            labels = self.arrays[1].reshape(self.shape)
-            soft = (labels != 0) & (labels < 2 - ROUNDING) & ~self.is_ignored(labels)
-            if soft.any():
-                self.refuse("{}; give 0 or 1", self.place("labels", soft, self.arrays[1]))
+    def wrong_dense(self, labels):
+        soft = (labels != 0) & (labels < 2 - ROUNDING) & ~self.is_ignored(labels)
+        return soft | super().wrong_dense(labels)[0], "give 0 or 1"
 
     def kernel_options(self):
         return self.kernel, {"temperature_neg": self.temperature_neg, "temperature_pos": self.temperature_pos}
@@ -62,14 +58,14 @@ class LogSumExpLoss(Loss):
         return {"of_classes": self.of_classes}
 
 
-def log_sum_exp(values, mask, axes):
-    """(log of the sum of e^values over some axes, of what the mask has; the share of each in its sum)."""
+def log_sum_exp(values, t, mask, axes):
+    """(t log of the sum of e^(values / t) over some axes, of what the mask has; the share of each in its sum)."""
     lowest = -np.finfo(np.float64).max
     kept = np.where(mask, np.maximum(values, lowest), lowest)
     largest = kept.max(axis=axes, keepdims=True) if kept.size else lowest
-    e = np.where(mask, np.exp(values - largest), 0)
+    e = np.where(mask, np.exp((values - largest) / t), 0)
     total = e.sum(axis=axes, keepdims=True)
-    return largest + np.log(total), np.where(e, e / total, 0)
+    return largest + t * np.log(total), np.where(e, e / total, 0)
 
 
 def log_one_plus_exp(x):

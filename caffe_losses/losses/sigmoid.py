@@ -59,11 +59,13 @@ class BinaryLoss(Loss):
 
     def formula(self, scores, labels, ignored):
         t = (1 - self.label_smoothing) * np.minimum(labels, 1) + self.label_smoothing / 2
-        pos_weight, class_weight = (self.of_class(name, np.ones(1)) for name in ("pos_weight", "class_weight"))
-        q = pos_weight.reshape(-1, 1) * t
+        q = self.of_class("pos_weight", np.ones(1)).reshape(-1, 1) * t
         both = zip(self.negative(scores), self.positive(scores))
         loss, slope = ((1 - t) * no + np.where(t, q * yes, 0) for no, yes in both)
-        return np.where(ignored, 0, class_weight.reshape(-1, 1) * loss), class_weight.reshape(-1, 1) * slope
+        return np.where(ignored, 0, loss), slope
+
+    def weights_of(self, weights):
+        return super().weights_of(weights) * self.of_class("class_weight", np.ones(1)).reshape(-1, 1)
 
     def kernel_fields(self):
         return dict(super().kernel_fields(), label_smoothing=self.label_smoothing)

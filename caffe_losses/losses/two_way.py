@@ -1,5 +1,7 @@
 """The two-way loss."""
 
+import math
+
 import numpy as np
 
 from ..options import Option, number
@@ -54,6 +56,7 @@ class TwoWayLoss(LogSumExpLoss):
     kernel = "two_way"
     of_classes = True
     row_weights = False
+    of_calls = ()
 
     def of_sums(self, n, p):
         loss, slope = log_one_plus_exp(n + p)
@@ -74,6 +77,8 @@ class TwoWayLoss(LogSumExpLoss):
         if wrong:
             self.check_domain()
         problem, result = self.compiled.problem, self.compiled.result
+        if not math.isfinite(of_rows + result.loss_of_classes):
+            return self.by_formula(losses)
         problem.row_share, problem.class_share = self.shares(rows, result.valid_classes)
         return problem.row_share * of_rows + problem.class_share * result.loss_of_classes, 0
 
