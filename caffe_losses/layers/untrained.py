@@ -11,10 +11,10 @@ import numpy as np
 from . import clock
 
 EXPECTED = (
-    "Before the first iteration of a training, this is to be expected of a deep net, as the statistics of BatchNorm are "
-    "0 until then; it is gone in the next test. From trained weights, it is a fault"
+    "Before the first iteration of a training, this is to be expected of a deep net, as the statistics of BatchNorm "
+    "are 0 until then; it is gone in the next test. From trained weights, it is a fault"
 )
-FAULT = "The training has begun, and the statistics of BatchNorm with it, so that it is a fault: lower base_lr"
+FAULT = "This process has trained. If it was this net, this is a fault: lower base_lr, or look at the layers below"
 said = set()
 
 
