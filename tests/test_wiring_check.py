@@ -254,7 +254,7 @@ def test_weights_to_start_from(tmp_path, monkeypatch):
     wire = ["wire", "net.prototxt", "-o", "out.prototxt", "--loss", "AsymmetricLoss", "--force"]
     wire += ["--label-source", "a", "b", "--num-classes", 3]
     assert command(*wire) == 0
-    net = parsed(input_layer("data", (1, 1, 12, 12)) + input_layer("labels", (1, 3)))
+    net = parsed(input_layer("data", (1, 3, 12, 12)) + input_layer("labels", (1, 3)))
     net.layer.extend(one for one in prototxt.read("out.prototxt").net.layer if one.bottom)
     loaded = prototxt.load(net, "TRAIN")
     loaded.save("all.caffemodel")
@@ -265,5 +265,5 @@ def test_weights_to_start_from(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match=r"^check: the TRAIN phase fails in its first iteration: .* is not finite"):
         command(*wire, "large.caffemodel")
     (tmp_path / "net.prototxt").write_text(SINGLE.replace("kernel_size: 3", "kernel_size: 5"))
-    with pytest.raises(ValueError, match=r"^all.caffemodel: layer conv has weights of shapes .*4, 1, 3, 3"):
+    with pytest.raises(ValueError, match=r"^all.caffemodel: layer conv has weights of shapes .*4, 3, 3, 3"):
         command(*wire, "all.caffemodel")

@@ -44,12 +44,12 @@ def check(net, shapes=None, stages=NO_STAGES, weights=()):
     labels = {phase: label_limits(view) for phase, view in of_inputs.items()}
     try:
         result = try_out(solver, labels=labels, weights=weights, seconds=0 if missing else SECONDS)
-    except trial.Failure as failure:
+    except (trial.Failure, iteration.WeightsRefused) as failure:
         if not missing:
             raise
-        what = "random numbers" if failure.loaded else "of a shape that --shape may tell"
+        what = "random numbers" if getattr(failure, "loaded", 0) else "of a shape that --shape may tell"
         path = next(iter(missing.values()))
-        raise trial.Failure(f"{failure} (data are {what}, as {path} does not exist)", failure.output) from None
+        raise ValueError(f"{failure} (data are {what}, as {path} does not exist)") from None
     done = {"TRAIN": "forward and backward", "TEST": "forward"}
     lines += [f"check: {phase} loads{stood_in.get(phase, '')}, and runs {done[phase]}" for phase in phases]
     return lines + untrained(result) + odd(result, is_to_learn(phases["TRAIN"]))
