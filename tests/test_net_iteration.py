@@ -63,6 +63,7 @@ METRICS = METRICS.replace('Metrics" }', """Metrics" param_str: '{"test_iter": 3}
 HUGE = fc().replace("'xavier'", "'constant' value: 1e38")
 SIX = "inner_product_param { num_output: 6 }"
 OF_4 = layer("r", "Reshape", "fc", "r", "reshape_param { shape { dim: 4 dim: 5 } }") + SINGLE.replace('"fc"', '"r"')
+PIXELS = "reshape_param { shape { dim: 0 dim: 1 dim: 1 dim: -1 } }"
 MEMORY = "memory_data_param { batch_size: 4 channels: 6 height: 1 width: 1 }"
 SHARE = "cannot share the weights of TRAIN: "
 # name: (net, the reason why neither takes it; None: both take it)
@@ -77,6 +78,11 @@ NETS = {
         BOTH + fc(TRAIN) + layer("fc", "InnerProduct", "data", "fc", TEST + SIX) + SINGLE, SHARE
     ),
     "a learned layer of TEST alone": (BOTH + fc() + SINGLE + fc(TEST, name="more", top="x"), None),
+    "a layer that TEST lacks": (BOTH + fc(TRAIN) + SINGLE, "in TEST, layer loss takes fc, which no layer before it"),
+    "a crop that TEST pools": (
+        data(TRAIN) + data(TEST, "wide") + SPARE_TAGS + layer("r", "Reshape", "data", "r", PIXELS)
+        + layer("p", "Pooling", "r", "p", "pooling_param { global_pooling: true }") + fc(bottom="p") + SINGLE, None
+    ),
     "include and exclude": (
         BOTH + fc() + SINGLE + layer("s", "Silence", "fc", "", TRAIN + "exclude { phase: TEST }"), "include rules"
     ),

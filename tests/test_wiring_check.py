@@ -209,6 +209,8 @@ def test_a_phase_that_is_not_there():
     text = "^check: the net does not train: in TRAIN, layer fc takes data, which no layer before it makes$"
     with pytest.raises(ValueError, match=text):
         wiring.check(parsed(in_phase("TEST") + FC + LOSS), SHAPES)
+    level = in_phase("TRAIN") + in_phase("TEST") + FC + LOSS + "state { level: 1 }"
+    assert "check: give `caffe train` --level 1: it takes 0, whatever the net says" in check_here(parsed(level), SHAPES)
     staged = DATA.replace("hdf5_data_param", 'include { stage: "measure" } hdf5_data_param') + in_phase("TRAIN") + FC
     assert "name them with --stage" in check_here(parsed(staged + LOSS), SHAPES)[0]
     assert len(check_here(parsed(staged + LOSS), SHAPES, stages=((), ("measure",)))) == 2

@@ -30,11 +30,7 @@ def check(net, shapes=None, stages=NO_STAGES, weights=()):
     """
     phases = views(net.layer, net.state, stages)
     check_names(shapes or {}, phases.values())
-    lines = []
-    for phase, more in zip(PHASES, stages):
-        if phase not in phases:
-            view = View(net.layer, net.state, phase, more)
-            lines.append(not_there(phase, (view.missing() or "it has no layer") + stages_hint(net.layer, view)))
+    lines = [not_there(net, phase, more) for phase, more in zip(PHASES, stages) if phase not in phases]
     for view in phases.values():
         check_labels(view)
     whole, missing = with_stand_ins(net, phases, shapes or {})
@@ -52,14 +48,18 @@ def check(net, shapes=None, stages=NO_STAGES, weights=()):
         raise ValueError(f"{failure} (data are {what}, as {path} does not exist)") from None
     done = {"TRAIN": "forward and backward", "TEST": "forward"}
     lines += [f"check: {phase} loads{stood_in.get(phase, '')}, and runs {done[phase]}" for phase in phases]
+    if net.state.level:
+        lines.append(f"check: give `caffe train` --level {net.state.level}: it takes 0, whatever the net says")
     return lines + untrained(result) + odd(result, is_to_learn(phases["TRAIN"]))
 
 
-def not_there(phase, reason):
-    """What to say of a phase that a net was not made for. ValueError if it does not train without it."""
-    if phase == "TRAIN":
-        raise ValueError(f"check: the net does not train: in TRAIN, {reason}")
-    return f"check: TEST is not looked at, as {reason}; a solver with test_iter would fail"
+def not_there(net, phase, stages):
+    """What to say of a phase that is not whole. ValueError if the net was made for it, or does not train without it."""
+    view = View(net.layer, net.state, phase, stages)
+    reason, hint = view.missing() or "it has no layer", stages_hint(net.layer, view)
+    if phase == "TRAIN" or (not hint and any(not layer.bottom for layer in view.layers)):
+        raise ValueError(f"check: the net does not train: in {phase}, {reason}{hint}")
+    return f"check: TEST is not looked at, as {reason}{hint}; a solver with test_iter would fail"
 
 
 def default_solver(net, stages, tests):
