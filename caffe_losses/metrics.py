@@ -41,6 +41,7 @@ import numpy as np
 from . import files
 from . import labels as read
 from .labels import size
+from .losses.checks import NotFiniteError
 from .losses.options import IGNORE_LABEL, LABEL_FORMAT
 from .options import FLAG, Domain, Option, at_least, checked, distinct, nullable, one_or_each
 from .predict import predict_labels
@@ -177,8 +178,8 @@ class MultiLabelMetrics:
     def name(cls) -> str:
         return cls.__name__
 
-    def refuse(self, text, *values):
-        raise ValueError(f"{self.name()}: {text.format(*values)}")
+    def refuse(self, text, *values, error=ValueError):
+        raise error(f"{self.name()}: {text.format(*values)}")
 
     def decides(self):
         """The metrics of labels that threshold and top_k predict."""
@@ -323,15 +324,15 @@ class MultiLabelMetrics:
             text = "scores {} and {} labels {} do not fit; give {}"
             needed = {"DENSE": "one value per class", "INDEX": "K class indices a row, padded with -1"}
             self.refuse(text, shape, self.label_format, labels.shape, needed[self.label_format])
+        codes = self.read_labels(labels, (shape[0], slots, inner))
         with np.errstate(over="ignore"):  # what float32 cannot hold is refused below
             scores32 = scores.astype(np.float32)
-        self.check("scores", ~np.isfinite(scores32), scores, "finite numbers")
+        self.check("scores", ~np.isfinite(scores32), scores, "finite numbers", NotFiniteError)
         if self.softmax:
             scores32 = log_softmax(scores32)
         elif self.of_file:
             self.check("scores", (scores < 0) | (scores > 1), scores,
                        "probabilities, as the file of thresholds has them: put a Sigmoid layer before")  # fmt: skip
-        codes = self.read_labels(labels, (shape[0], slots, inner))
         return Rows(by_row(scores32.reshape(shape[0], shape[1], inner)), by_row(codes))
 
     def take_classes(self, classes):
@@ -361,8 +362,8 @@ class MultiLabelMetrics:
         nothing_else = ignored.any(axis=1) & (indices == self.classes).all(axis=1)
         return np.where(nothing_else[:, None], np.int8(-1), codes[:, :-1])
 
-    def check(self, name, wrong, array, needed):
+    def check(self, name, wrong, array, needed, error=ValueError):
         if wrong.any():
             place = np.unravel_index(np.flatnonzero(wrong)[0], array.shape)
             index = ", ".join(str(int(i)) for i in place)
-            self.refuse("{}[{}] is {}; give {}", name, index, array[place], needed)
+            self.refuse("{}[{}] is {}; give {}", name, index, array[place], needed, error=error)

@@ -154,6 +154,7 @@ def pass_on_signals(process):
 def publish_best(folder, solver, metric, best):
     """Copy the best weights, and say which they are."""
     values = read_log(os.path.join(folder, LOG)).test.get(metric, {}) if metric else {}
+    values = {k: value for k, value in values.items() if not math.isnan(value)}
     worst, sign = (math.inf, -1) if metric and names_a_loss(metric) else (-math.inf, 1)
     chosen = max(snapshots(folder, solver), key=lambda k: (sign * values.get(k, worst), k))
     with open(model(folder, solver, chosen), "rb") as source:

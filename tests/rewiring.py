@@ -11,7 +11,7 @@ from nets import BUILD
 
 from caffe_losses import losses, wiring
 from caffe_losses.__main__ import parser
-from caffe_losses.net import prototxt, trial
+from caffe_losses.net import iteration, prototxt, trial
 from caffe_losses.net.view import View
 
 STOCK = os.path.join(BUILD, "source", "models")
@@ -102,9 +102,10 @@ def check_here(net, shapes=None, **options):
         return wiring.check(net, shapes, **options)
 
 
-def attempt_here(nets, folders, **task):
+def attempt_here(module, messages, folders, task, meanwhile=None):
     with ExitStack() as files:
-        return trial.attempt(paths=[files.enter_context(trial.temporary(net)) for net in nets], **task)
+        paths = [files.enter_context(prototxt.temporary(message)) for message in messages]
+        return {"trial": trial, "iteration": iteration}[module].attempt(paths=paths, **task)
 
 
 def stock(model):

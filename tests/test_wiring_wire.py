@@ -121,7 +121,6 @@ def test_two_commands_make_a_single_label_net_multi_label(tmp_path, capsys, monk
         "prob: Softmax of fc",
         "deploy.json: left out, as not known: resize (the pictures' size in the LMDB); "
         "classes (layer data has no names; give --classes); thresholds (give --thresholds)",
-        "check: TRAIN loads, and runs forward and backward",
         "check: TEST loads, and runs forward",
     ]
     net = caffe.Net("deploy.prototxt", "hashtags_iter_60.caffemodel", caffe.TEST)

@@ -10,7 +10,6 @@ from ..net import prototxt
 from ..net.contents import named_files
 from ..net.view import NO_STAGES
 from ..parallel import devices
-from ..wiring import check
 
 
 class Parser(argparse.ArgumentParser):
@@ -142,16 +141,17 @@ def stages_of(options):
     return tuple(word.split(",") for word in (words[0], words[-1])) if words else NO_STAGES
 
 
-def finish(file, rewritten, options, shapes=None, more=None):
+def finish(file, rewritten, options, check, more=None):
     """Print what was changed; check the net if asked to, before anything is written.
 
-    more  {path: content} of other files to write
+    check  takes the net, and returns lines; ValueError if it is no good
+    more   {path: content} of other files to write
     """
     more = more or {}
     output = outputs(options, [options.output, *more], file.net)
     print("\n".join(["upgraded from the format of an older Caffe"] * file.upgraded + rewritten.lines))
     if options.check:
-        print("\n".join(check(rewritten.net, shapes, stages_of(options))))
+        print("\n".join(check(rewritten.net)))
     output.write([prototxt.text(rewritten.net), *more.values()])
     return 0
 

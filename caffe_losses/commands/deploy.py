@@ -6,7 +6,7 @@ import sys
 
 from ..evaluation import thresholds
 from ..net import prototxt, trial, weights
-from ..wiring import check_contract, deploy, describe
+from ..wiring import check_contract, check_inference, deploy, describe
 from .arguments import add_rewriting, finish, input_file, stages_of
 
 
@@ -77,7 +77,7 @@ def run(options):
     path = os.path.splitext(options.output)[0] + ".json"
     more[path] = json_text(dict(places(options, path), **description))
     inference.lines.extend([f"{path}: left out, as not known: {'; '.join(unknown)}"] if unknown else [])
-    return finish(file, inference, options, more=more)
+    return finish(file, inference, options, check_inference, more)
 
 
 def places(options, path):

@@ -7,7 +7,7 @@ from ..data import lists
 from ..data.transform import COLORS
 from ..net import prototxt
 from ..options import checked
-from ..wiring import ImageLists, Rewritten, TestMetrics, is_deploy, starting, wire
+from ..wiring import ImageLists, Rewritten, TestMetrics, check, is_deploy, starting, wire
 from .arguments import add_rewriting, finish, input_file, key_value, positive, size, stages_of
 
 
@@ -111,7 +111,11 @@ def run(options):
     )
     if options.weights:
         lines.append(starting(net, options.weights, is_deploy(file.net)))
-    return finish(file, Rewritten(net, lines + places.lines()), options, dict(options.shape))
+
+    def train_once(net):
+        return check(net, dict(options.shape), stages_of(options), [options.weights] if options.weights else [])
+
+    return finish(file, Rewritten(net, lines + places.lines()), options, train_once)
 
 
 class Places:

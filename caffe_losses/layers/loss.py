@@ -5,8 +5,9 @@ import warnings
 import caffe
 import numpy as np
 
+from ..losses.checks import NotFiniteError
 from ..options import checked, parse
-from . import clock
+from . import clock, untrained
 from .loud import loud
 
 
@@ -18,6 +19,9 @@ class LossLayer(caffe.Layer):
     probabilities and the losses that it is the sum of. The gradient is that of the loss times top diff, which holds
     loss_weight. Labels and weights are constants: where Caffe asks for their gradient (force_backward), it is 0; so is
     that through the other tops.
+
+    Scores that are not finite, or make no finite loss, are an error in TRAIN. In TEST, each top is nan then, which is
+    said once: see `untrained`.
     """
 
     loss_type = None
@@ -59,11 +63,16 @@ class LossLayer(caffe.Layer):
 
     def forward(self, bottom, top):
         scores, labels, weights = self.arrays
-        if self.more:
-            more = {name: top[k].data for k, name in self.more}
-            self.top.data[...] = self.loss.forward(scores, labels, weights, **more)
-        else:
-            self.top.data[...] = self.loss.forward(scores, labels, weights)
+        try:
+            if self.more:
+                more = {name: top[k].data for k, name in self.more}
+                self.top.data[...] = self.loss.forward(scores, labels, weights, **more)
+            else:
+                self.top.data[...] = self.loss.forward(scores, labels, weights)
+        except NotFiniteError as error:
+            if self.train:
+                raise
+            untrained.hand_on(error, top)
         if self.train:
             clock.tick()
             self.forwards += 1

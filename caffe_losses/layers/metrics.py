@@ -3,11 +3,13 @@
 import warnings
 
 import caffe
+import numpy as np
 
 from .. import metrics
+from ..losses.checks import NotFiniteError
 from ..net.passes import command_line, test_passes
 from ..options import REQUIRED, Option, at_least, checked, nullable, parse
-from . import clock
+from . import clock, untrained
 from .loud import loud
 
 PASS_OPTIONS = (
@@ -33,7 +35,7 @@ class MultiLabelMetrics(caffe.Layer):
     Caffe prints the mean of a top over the test_iter batches of a pass. So each top is 0 until the last batch of the
     pass. Then it is test_iter times the metric of the whole pass. The next pass starts anew. With `images`, only the
     first `images` of a pass count. If the data are not shuffled, these are the whole test set, wherever a pass
-    starts.
+    starts. Of a pass with a score that is nan or infinite, all are nan, which is said once: see `untrained`.
 
     ValueError in the TRAIN phase, for a test_iter that is not the solver's, and for a test_iter that gives too few
     or too many batches for `images`. The solver is known if the command line of the process names it
@@ -79,15 +81,23 @@ class MultiLabelMetrics(caffe.Layer):
         if self.forwards == 0:
             self.begun = clock.iterations
             self.metrics.reset()
-            self.left = self.images
+            self.left, self.finite = self.images, True
         count = bottom[0].data.shape[0] if self.left is None else min(self.left, bottom[0].data.shape[0])
-        self.metrics.add(bottom[0].data[:count], bottom[1].data[:count])
+        try:
+            self.metrics.add(bottom[0].data[:count], bottom[1].data[:count])
+        except NotFiniteError as error:
+            self.finite = False
+            untrained.hand_on(error)
         if self.left is not None:
             self.left -= count
         self.forwards = (self.forwards + 1) % self.test_iter
-        values = list(self.metrics.values().values()) if self.forwards == 0 else [0] * len(top)
+        values = self.values() if self.forwards == 0 else [0] * len(top)
         for k in range(len(top)):
             top[k].data[...] = self.test_iter * values[k]
+
+    def values(self):
+        """The metrics of the pass. nan if it had scores that were not finite."""
+        return list(self.metrics.values().values()) if self.finite else [np.nan] * len(self.metrics.metrics)
 
     def cut_short(self):
         """A loss of ours was trained since the pass began: the test ended before its last batch."""

@@ -110,8 +110,8 @@ class Loss(Checks):
     def name(cls) -> str:
         return cls.__name__
 
-    def refuse(self, text, *values):
-        raise ValueError(f"{self.name()}: {text.format(*values)}")
+    def refuse(self, text, *values, error=ValueError):
+        raise error(f"{self.name()}: {text.format(*values)}")
 
     def __call__(
         self, scores: "ArrayLike", labels: "ArrayLike", weights: "Optional[ArrayLike]" = None

@@ -12,6 +12,10 @@ from .options import LIMIT
 MOST = 2**47  # numbers: bytes of the largest address space
 
 
+class NotFiniteError(ValueError):
+    """Scores, or what a loss makes of them, are nan or infinite; labels and weights are as they should be."""
+
+
 class Checks:
     """Mixed into Loss, whose names it uses."""
 
@@ -81,6 +85,7 @@ class Checks:
             self.refuse(
                 "the loss is not finite: {}; lower base_lr, clip the gradients or look at the layers below",
                 self.place("scores", wrong, self.arrays[0]),
+                error=NotFiniteError,
             )
 
     def is_kept(self):
@@ -131,6 +136,7 @@ class Checks:
             "the loss is not finite in {}: {}, and labels and weights are finite; scale them down",
             self.dtype,
             self.place("scores", size == size.max(), scores),
+            error=NotFiniteError,
         )
 
 

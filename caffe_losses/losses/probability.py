@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .checks import NotFiniteError
 from .sigmoid import BinaryLoss
 from .softmax import DistributionLoss
 
@@ -28,8 +29,9 @@ class OfProbabilities:
         probabilities = self.arrays[0]
         wrong = ~((probabilities >= -SLACK) & (probabilities <= 1 + SLACK)) & self.is_kept()
         if wrong.any():
+            error = ValueError if (wrong & np.isfinite(probabilities)).any() else NotFiniteError
             text = "{}; give probabilities, or such scores to {}"
-            self.refuse(text, self.place("scores", wrong, probabilities), self.of_scores)
+            self.refuse(text, self.place("scores", wrong, probabilities), self.of_scores, error=error)
 
 
 class MultiLabelLogisticLoss(OfProbabilities, DistributionLoss):

@@ -6,7 +6,8 @@ from ..extras import remedy
 
 FATAL = re.compile(r"^F\d{4,8} .*?\] (.*)$", re.MULTILINE)  # glog's, whether or not it is a failed check
 ERROR = re.compile(r"^E\d{4,8} .*?\] (.*)$", re.MULTILINE)  # after which Caffe may go on and write what is wrong
-EXCEPTION = re.compile(r"[A-Z]\w*(?:Error|Exception): ")
+EXCEPTION = re.compile(r"[\w.]*[A-Z]\w*(?:Error|Exception): ")
+MODULE = re.compile(r"^(?:\w+\.)+(?=[A-Z]\w*: )")  # of a Python exception
 TYPES = re.compile(r"Unknown layer type: (.*?) \(known types: .*")
 
 
@@ -23,7 +24,8 @@ def reason(process):
     if process.returncode < 0:
         return f"it was ended by signal {-process.returncode}, perhaps for want of memory"
     lines = text.splitlines() or ["no reason given"]
-    if lines[-1].startswith("SystemError: "):  # Boost.Python's, after the exception that it is about was printed
-        return next((line for line in reversed(lines[:-1]) if EXCEPTION.match(line)), lines[-1])
+    last = lines[-1]
+    if last.startswith("SystemError: "):  # Boost.Python's, after the exception that it is about was printed
+        last = next((line for line in reversed(lines[:-1]) if EXCEPTION.match(line)), last)
     errors = ERROR.findall(text)
-    return errors[0] if errors and not EXCEPTION.match(lines[-1]) else lines[-1]
+    return errors[0] if errors and not EXCEPTION.match(last) else MODULE.sub("", last)

@@ -2,11 +2,15 @@
 
 import json
 import signal
+import sys
 from collections import namedtuple
 
 from ..losses.base import over_ranks
 from ..net import weights
+from ..net.iteration import WeightsRefused
 from ..net.prototxt import read_solver
+from ..net.states import read_state
+from ..wiring import check_solver
 from . import devices, faults, reduce, resume, snapshots
 from . import solver as solvers
 from .keep import Keep, TestOutput
@@ -47,6 +51,7 @@ class Trainer:
 
     def set_up(self):
         self.together(self.read)
+        self.together(self.try_out)
         self.together(self.make_solver)
         self.blobs = reduce.learned_blobs(self.solver.net)
         snapshot = self.together(self.read_weights)
@@ -71,6 +76,19 @@ class Trainer:
             self.snapshots = snapshots.Snapshots(self.param, self.prefix)
             if not self.snapshots.drafts.locks:
                 say(f"snapshot_prefix {self.prefix}: the file system has no locks; see that no other training has it")
+
+    def try_out(self):
+        """Have a process of its own, which Caffe may end, do the first iteration on a few images."""
+        if not self.root:
+            return
+        start = [read_state(self.job.snapshot).learned_net] if self.job.snapshot else self.weights
+        setting = {"weights": start, "folders": sys.path, "gpu": self.device, "meanwhile": self.comm.at_work}
+        try:
+            for line in check_solver(self.param, **setting):
+                say(line)
+        except WeightsRefused:
+            if not self.job.snapshot:  # whose reader says it better
+                raise
 
     def make_solver(self):
         import caffe

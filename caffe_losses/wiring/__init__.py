@@ -8,7 +8,7 @@
 comments are not kept.
 """
 
-from .check import check, cost
+from .check import check, check_inference, check_solver, cost
 from .contract import check_contract
 from .deploy import add_probabilities, deploy
 from .deploy_nets import is_deploy, starting
@@ -24,6 +24,8 @@ __all__ = [
     "add_probabilities",
     "check",
     "check_contract",
+    "check_inference",
+    "check_solver",
     "cost",
     "deploy",
     "describe",

@@ -8,7 +8,7 @@ from ..net.heads import takes_indices
 from ..net.kinds import LEARNED, image_options, is_known_loss, is_ours
 from ..net.make import input_layer
 from ..net.sources import BATCH_PARAMS, batch_param, batch_size, known_shape
-from ..net.view import DataTop, View, copies, is_in
+from ..net.view import PHASES, DataTop, is_in, may_be_in
 from ..options import parse
 from .label_shapes import label_shapes
 from .wiring import reaches
@@ -16,12 +16,38 @@ from .wiring import reaches
 SMALL = 2  # images
 
 
-def stand_in(net, view, shapes):
-    """The layers of a phase, with Input layers for those that read what is not there.
+def with_stand_ins(net, phases, shapes):
+    """(a copy of a net with Input layers for data that are not there, {phase: the first file that is not there}).
 
+    phases  {phase: View}. The Input layers of a phase are in the net in that phase
     shapes  {top: shape} as the user gives them; the key None is for any top
     """
-    absent = [layer for layer in view.layers if not layer.bottom and missing_files(layer)]
+    made, missing = {}, {}
+    for phase, view in phases.items():
+        absent = [layer for layer in view.layers if not layer.bottom and missing_files(layer)]
+        if absent:
+            missing[phase] = missing_files(absent[0])[0]
+            known = known_shapes(net, view, absent, shapes)
+        for layer in absent:
+            inputs = [input_layer(top, known[top]) for top in layer.top if top in known]
+            made[id(layer)] = made.get(id(layer), []) + [of_phase(one, layer, phase) for one in inputs]
+    whole = type(net)()
+    whole.CopyFrom(net)
+    del whole.layer[:]
+    for layer in net.layer:
+        whole.layer.extend(made.get(id(layer), [layer]))
+    return whole, missing
+
+
+def of_phase(made, layer, phase):
+    """Have a layer that was made be in the net in a phase alone, and keep what Caffe refuses of rules."""
+    made.include.add(phase=PHASES.index(phase))
+    made.exclude.extend(layer.exclude if layer.include else ())
+    return made
+
+
+def known_shapes(net, view, absent, shapes):
+    """{top: shape} of the tops of absent data layers that are taken."""
     tops = [DataTop(layer, top) for layer in absent for top in layer.top if view.takers(layer, top)]
     known = {}
     for layer, top in tops:
@@ -35,11 +61,7 @@ def stand_in(net, view, shapes):
         wanted = label_shapes(view, {top.top for top in unknown}, blobs_of(net, view, absent, known))
         for layer, top in unknown:
             known[top] = wanted.get(top) or unread(view, layer, top) or shapes.get(None) or known_shape(layer, top)
-    layers = []
-    for layer in view.layers:
-        replaced = is_in(layer, absent)
-        layers += [input_layer(top, known[top]) for top in layer.top if top in known] if replaced else [layer]
-    return layers
+    return known
 
 
 def told_shape(layer, top):
@@ -83,10 +105,10 @@ def blobs_of(net, view, absent, known):
     return trial.shapes(small, view.phase)
 
 
-def label_limits(net, phase):
+def label_limits(view):
     """{top of an Input layer: n} of those with labels, whole numbers below n: no layer learns from them."""
-    view, limits = View(net.layer, net.state, phase), {}
-    for layer in net.layer:
+    limits = {}
+    for layer in view.layers:
         for top in layer.top if layer.type == "Input" else ():
             if view.takers(layer, top) and not feeds_learned(view, layer, top):
                 takers = [t for maker in view.takers(layer, top) for t in (maker, *reaches(view, maker))]
@@ -96,26 +118,26 @@ def label_limits(net, phase):
 
 
 def smaller(net):
-    """The net on SMALL images; None if it is not known how, or it has no more."""
-    sizes = {size for layer in net.layer if not layer.bottom for size in sizes_of(layer)}
-    if len(sizes) != 1 or None in sizes or max(sizes) <= SMALL:
+    """A copy of the net on SMALL images at most; None if it is not known how."""
+    data = [layer for layer in net.layer if not layer.bottom]
+    sizes = [{size for layer in data if may_be_in(layer, phase) for size in sizes_of(layer)} for phase in PHASES]
+    if any(len(of_one) > 1 or None in of_one for of_one in sizes):
         return None
     small = type(net)()
     small.CopyFrom(net)
-    del small.layer[:]
-    small.layer.extend(copies(net.layer))
     for layer in small.layer:
         options = image_options(layer)
         if options is not None:
-            layer.python_param.param_str = json.dumps(dict(options, batch_size=SMALL))
+            layer.python_param.param_str = json.dumps(dict(options, batch_size=min(SMALL, options["batch_size"])))
         elif layer.type in BATCH_PARAMS:
-            batch_param(layer).batch_size = SMALL
+            batch_param(layer).batch_size = min(SMALL, batch_param(layer).batch_size)
         elif layer.type == "Input":
             for shape in layer.input_param.shape:
-                shape.dim[0] = SMALL
+                shape.dim[0] = min(SMALL, shape.dim[0])
         elif is_ours(layer, "MultiLabelMetrics"):
             options = parse("MultiLabelMetrics", layer.python_param.param_str)
-            layer.python_param.param_str = json.dumps(dict(options, test_iter=1, images=None))
+            # two batches, of which one is run: two images may have no label to measure
+            layer.python_param.param_str = json.dumps(dict(options, test_iter=2, images=None))
     return small
 
 
