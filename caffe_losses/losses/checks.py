@@ -2,8 +2,10 @@
 
 import numpy as np
 
-from ..labels import repeated_indices, size, wrong_dense, wrong_indices
+from ..labels import instead, repeated_indices, scale_of, size, wrong_dense, wrong_indices
 from .options import LIMIT
+
+SAMPLE = 4096  # labels
 
 
 class Checks:
@@ -61,11 +63,35 @@ class Checks:
         else:
             wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
             remedy = f"give numbers in [0, {self.label_limit:g}]"
+            if wrong.any() and self.label_limit == 1:
+                hint = instead(labels[~self.is_ignored(labels)], self.classes)
+                remedy += f": {hint}" if hint else ""
         if not wrong.any() and self.label_format == "INDEX" and self.label_limit == 1:
             wrong = repeated_indices(labels, self.ignored_value)
             remedy = "give each class of a row once"
         if wrong.any():
             self.refuse("{}; {}", self.place("labels", wrong, self.arrays[1]), remedy)
+
+    def check_looks(self):
+        """Refuse labels that look like something else. The first batch that has a label tells it for all."""
+        labels = self.arrays[1].ravel()
+        for some in (labels[:SAMPLE], labels):  # a few tell it, mostly
+            if self.ignored_value is not None:
+                some = some[some != self.ignored_value]
+            largest = float(some.max(initial=0))
+            scale = scale_of(some) if largest < 1 else None
+            remedy = instead(some, self.classes) if self.label_limit > 1 else None
+            if scale is None and remedy is None and largest > 0:
+                self.unsure = False
+                return
+        if scale is not None and (some == 0).any():
+            text = (
+                "labels are all 0 or {:g}, as if multiplied like pictures; give 0 and 1, or soft_labels true if they "
+            )
+            self.refuse(text + "are meant", largest)
+        if remedy is not None:
+            text = "labels are whole numbers up to {:g}; give {}, label_scale SUM for counts, or soft_labels true if "
+            self.refuse(text + "they are weights", largest, remedy)
 
     def check_weights(self, weights):
         wrong = ~((weights >= 0) & (weights <= LIMIT))
