@@ -39,8 +39,8 @@ def stages_hint(layers, view):
     if stages:
         example = " ".join(stages[:2])
         return (
-            f"; the net has layers for the stages {', '.join(stages)}: name them with --stage, where a command has it, "
-            f'e.g. --stage {example}; or write one into the net: state {{ stage: "{stages[0]}" }}'
+            f"; the net has layers for the stages {', '.join(stages)}: name them with --stage, first that of TRAIN, "
+            f"then that of TEST, e.g. --stage {example}"
         )
     if any(rule.HasField("min_level") or rule.HasField("max_level") for rule in rules):
         return "; the net has layers for some levels alone: write the level into it, e.g. state { level: 1 }"

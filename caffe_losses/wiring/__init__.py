@@ -9,7 +9,7 @@ comments are not kept.
 """
 
 from .check import check, cost
-from .contract import check_contract
+from .contract import check_contract, check_statistics
 from .deploy import add_probabilities, deploy
 from .deploy_nets import is_deploy, starting
 from .describe import describe
@@ -24,6 +24,7 @@ __all__ = [
     "add_probabilities",
     "check",
     "check_contract",
+    "check_statistics",
     "cost",
     "deploy",
     "describe",
