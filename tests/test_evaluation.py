@@ -304,7 +304,7 @@ def wrong_files(trained):
     (["--weights", "wide.caffemodel"], "layer fc has weights of shapes [(9, 7), (9,)] there and [(6, 7), (6,)]"),
     (["--model", "text.caffemodel"], "text.caffemodel is not a net"),
     (["--model", "none.prototxt"], "No such file or directory"),
-    (["--model", "train_only.prototxt"], "train_only.prototxt has no whole TEST phase: layer fc takes data, which no layer before it makes; give a"),
+    (["--model", "train_only.prototxt"], "has no whole TEST phase: layer fc takes data, which no layer"),
     (["--model", "input.prototxt"], "layer data (Input) has no test set"),
     (["--model", "missing.prototxt"], "layer data (HDF5Data): missing.txt does not exist"),
     (["--model", "uncounted.prototxt"], "data (DummyData) does not tell how many images it has; give --iterations"),

@@ -142,7 +142,7 @@ def test_a_published_net_with_a_json_that_was_written_by_hand(folder, capsys):
 
 
 @pytest.mark.parametrize("keys, text", [
-    ({"color": ..., "mean": ...}, "deploy.json does not say color, mean; write that there, as docs/deployment.md has it"),
+    ({"color": ..., "mean": ...}, "deploy.json does not say color, mean; write that there, as docs/deployment.md"),
     ({"inputs": {"pixels": [1, 3, 8, 8]}}, "tells of the input pixels and the output prob, and the net has not both"),
     ({"outputs": {"p": "Sigmoid"}}, "tells of the input data and the output p, and the net has not both of them"),
     ({"inputs": {"data": [3, 8, 8]}}, "expected inputs to be one blob with its shape, images, channels, height, width"),
@@ -173,6 +173,7 @@ def test_without_json_or_pictures(folder, capsys):
     (folder / "deploy.json").unlink()
     for words in (["predict", "0.png"], ["evaluate", "--image-list", "list.txt"]):
         assert refused(capsys, *words, *DEPLOYED) == (
-            "caffe-losses: deploy.prototxt is a net for inference, and deploy.json is not there, which says how its input "
-            "is made of pictures and what its output means; write it as docs/deployment.md has it, or give the train_val"
+            "caffe-losses: deploy.prototxt is a net for inference, and deploy.json is not there, which says how its "
+            "input is made of pictures and what its output means; write it as docs/deployment.md has it, or give the "
+            "train_val"
         )

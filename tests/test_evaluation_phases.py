@@ -1,6 +1,7 @@
 """evaluate, predict and deploy look at the TEST phase alone: its graph, its pictures, its statistics. In real Caffe."""
 
 import json
+from pathlib import Path
 
 import caffe
 import numpy as np
@@ -52,7 +53,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, first in (("train", IMAGES), ("test", 0)):
         (tmp_path / name).mkdir()
-        lines = open(write_list(tmp_path / name, 2 * IMAGES, CLASSES)).read().splitlines()[first:][:IMAGES]
+        write_list(tmp_path / name, 2 * IMAGES, CLASSES)
+        lines = (tmp_path / name / "list.txt").read_text().splitlines()[first:][:IMAGES]
         (tmp_path / f"{name}.txt").write_text("".join(f"{name}/{line}\n" for line in lines))
     return tmp_path
 
@@ -80,7 +82,7 @@ def run(command, *words):
 
 def evaluated(*words):
     assert run("evaluate", "--json", "all.json", "--force", *words) == 0
-    return json.loads(open("all.json").read())
+    return json.loads(Path("all.json").read_text())
 
 
 def refused(capsys, *words):

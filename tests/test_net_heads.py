@@ -2,7 +2,7 @@
 
 import pytest
 from nets import loss_layer
-from rewiring import DATA, FC, layer, parsed, view_of
+from rewiring import DATA, FC, layer, view_of
 
 from caffe_losses.net import heads
 

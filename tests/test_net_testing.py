@@ -73,7 +73,8 @@ def test_a_loss_of_train_is_taken_if_it_is_named():
         head(text)
     assert str(error.value) == (
         "net.prototxt has neither a loss nor Accuracy nor MultiLabelMetrics in TEST, so that it is not clear what its "
-        "scores are there; name a loss of TRAIN (loss) with --head or, for evaluate, the blobs with --scores and --labels"
+        "scores are there; name a loss of TRAIN (loss) with --head or, for evaluate, the blobs with --scores and "
+        "--labels"
     )
     found = head(text, ["loss"])
     assert (found.layer.name, found.scores, found.activation) == ("loss", "fc", "Softmax")
@@ -148,9 +149,7 @@ def sources(text, stages=((), ())):
     (source("fit", 'exclude { stage: "see" }') + source("see", 'include { stage: "see" }') + FC + LOSS, ((), ())),
 ])  # fmt: skip
 def test_data_that_train_reads_in_the_same_stage_are_refused(text, stages):
-    with pytest.raises(
-        ValueError, match=r"^the net: TRAIN reads layer data \(HDF5Data\), too, in the stages that are "
-    ):
+    with pytest.raises(ValueError, match=r"^the net: TRAIN reads layer data \(HDF5Data\), too, in the stages that"):
         sources(text, stages)
 
 

@@ -85,9 +85,7 @@ def test_what_other_programs_cannot_run_is_refused(text, reason):
 
 def test_statistics_of_a_batch_are_refused():
     batch = layer("bn", "BatchNorm", "data", "x", "batch_norm_param { use_global_stats: false }")
-    text = (
-        r"^layer bn \(BatchNorm\) says use_global_stats: false, so that its output depends on the other images of the"
-    )
+    text = r"^layer bn \(BatchNorm\) says use_global_stats: false, so that its output depends on the other images"
     with pytest.raises(ValueError, match=text):
         deployed(DATA + batch + FC2 + LOSS.replace('"fc"', '"fc2"'), shapes=SHAPE)
     both = "".join(

@@ -24,8 +24,8 @@ def add_parser(commands):
         "evaluate",
         help="metrics of a trained net on its test set, overall and for each class",
         description="Run the TEST phase of a net over its test set once, and print metrics. Scores and labels are "
-        "those of the loss with the largest loss_weight or, if TEST has none, of Accuracy or MultiLabelMetrics. Exit 2: "
-        "the net, the weights or an argument is wrong.",
+        "those of the loss with the largest loss_weight or, if TEST has none, of Accuracy or MultiLabelMetrics. "
+        "Exit 2: the net, the weights or an argument is wrong.",
     )
     add_trained_net(parser)
     parser.add_argument(

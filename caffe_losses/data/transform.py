@@ -105,8 +105,8 @@ class Transform:
     def seen(self, view):
         """The same Transform, but each image is seen in this View, with nothing random."""
         if view[:2] != MIDDLE[:2] and self.mean is not None and self.mean.shape[1:] == self.crop_size:
-            self.refuse("a mean image of the size of the crop, which does not tell that of corners; give mean_value, or "
-                        "one of the size before the crop")  # fmt: skip
+            self.refuse("a mean image of the size of the crop, which does not tell that of corners; give mean_value, "
+                        "or one of the size before the crop")  # fmt: skip
         if (not self.crop_size or self.crop_scale) and view[:2] != MIDDLE[:2]:
             self.refuse("{}, which leaves no corners to cut out; give the TEST phase new_height, new_width and a "
                         "smaller crop_size", "crop_scale" if self.crop_scale else "no crop_size")  # fmt: skip
