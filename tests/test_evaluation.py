@@ -242,7 +242,7 @@ def test_images_of_an_lmdb(tmp_path, capsys):
     capsys.readouterr()
     write_lmdb(tmp_path / "labels", labels[:1, :, None, None].repeat(60, axis=0))
     line = refused(capsys, "evaluate", *trained.arguments)
-    assert "the data layers have different numbers of images (data 50, labels 60)" in line
+    assert "reads the labels of what layer data (Data) reads, and has 60 records, not 50: labels get to other" in line
 
 
 def test_many_classes_are_cut_to_the_ends(tmp_path, capsys):

@@ -113,6 +113,13 @@ def test_label_options_are_of_what_takes_the_labels():
     assert in_train.label_options("label") == {"label_format": "INDEX"}
 
 
+def test_two_layers_of_one_name_are_refused():
+    with pytest.raises(
+        ValueError, match="in TEST, two layers with weights have the name fc, those that make fc and other"
+    ):
+        phases_of(parsed(DATA + FC + FC.replace('top: "fc"', 'top: "other"') + FIRST))
+
+
 # Phases and stages
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import files
 from ..net import prototxt
-from ..net.kinds import is_loss, is_metric
 from ..net.make import our_layer
 from ..options import shortened
+from ..wiring import is_deploy
 
 BATCH = 16
 NEEDED = "inputs", "outputs", "color", "background", "mean", "scale"
@@ -31,13 +31,8 @@ class Model(namedtuple("Model", "net json classes thresholds")):
 
 
 def json_of(model, net):
-    """The path of the JSON that belongs to a deploy net, read from `model`; None for a train_val.
-
-    A deploy net has an input and nothing that tells what its scores are for.
-    """
-    is_input = any(layer.type == "Input" for layer in net.layer)
-    told = any(is_loss(layer) or is_metric(layer) for layer in net.layer)
-    return os.path.splitext(model)[0] + ".json" if is_input and not told else None
+    """The path of the JSON that belongs to a deploy net, read from `model`; None for a train_val."""
+    return os.path.splitext(model)[0] + ".json" if is_deploy(net) else None
 
 
 @contextmanager

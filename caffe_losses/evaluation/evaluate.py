@@ -8,6 +8,7 @@ import numpy as np
 from .. import extras
 from ..metrics import NAME, NAMES, PAPERS, MultiLabelMetrics
 from ..net import weights
+from ..net.conditions import check_beside, is_reader
 from ..net.contents import count, missing_files
 from ..net.kinds import image_options, kind, title
 from ..net.sources import class_names
@@ -174,6 +175,9 @@ class TestSet:
             read_list(self.image_data, image_list, path)
         for layer in self.sources:
             check_source(layer)
+        readers = list(filter(is_reader, self.sources))
+        for other in readers[1:]:
+            check_beside(readers[0], other)
         self.makes = None if scores or head.probabilities else head.activation
         if self.makes is None and makes_probabilities(makers[0]):
             self.makes, self.scores = makers[0].type, makers[0].bottom[0]
@@ -205,15 +209,12 @@ class TestSet:
     def known_images(self):
         """The Count of the test set."""
         try:
-            counts = {title(layer): count(layer) for layer in self.sources}
+            counts = [count(layer) for layer in self.sources]
         except ImportError as error:
             return Count(None, extras.explained(error))
         except ValueError as error:
             return Count(None, str(error))
-        if len(set(counts.values())) > 1:
-            text = ", ".join(f"{name} {images}" for name, images in counts.items())
-            raise ValueError(f"the data layers have different numbers of images ({text}); give them the same")
-        return Count(next(iter(counts.values())), None)
+        return Count(counts[0], None)
 
 
 def makes_probabilities(layer):

@@ -141,17 +141,19 @@ def phases_of(net, stages=NO_STAGES, name="the net", or_train=False):
         or_train: of a net that was made for TRAIN alone, take that for TEST.
 
     Raises:
-        ValueError: something is missing in the TEST phase.
+        ValueError: something is missing in the TEST phase, or two layers there have weights under one name.
     """
     layers = copies(net.layer)
     train, test = (View(layers, net.state, phase, more) for phase, more in zip(PHASES, stages))
     missing = test.missing() or ("it has no layer" if not test.layers else None)
     hint = stages_hint(layers, test)
     if missing and or_train and not hint and train.layers and not train.missing():
+        train.check_names()
         return Phases(name, train, train)
     if missing:
         remedy = hint or "; give a train_val with data and labels for TEST"
         raise ValueError(f"{name} has no whole TEST phase: {missing}{remedy}")
+    test.check_names()
     return Phases(name, test, train)
 
 
