@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from .kinds import LEARNED, NAMED
+from .kinds import LEARNED, NAMED, title
 
 PHASES = "TRAIN", "TEST"
 NO_STAGES = (), ()
@@ -153,7 +153,7 @@ class View:
         for layer in self.layers:
             for blob in layer.bottom:
                 if (id(layer), blob) not in makers:
-                    return f"layer {layer.name} takes {blob}, which no layer before it makes"
+                    return f"layer {title(layer)} takes {blob}, which no layer before it makes"
         return None
 
     def check_names(self):
