@@ -47,7 +47,7 @@ def test_whole_numbers_above_1_are_refused(loss, labels, text):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_labels_that_were_scaled_like_pictures_are_refused(loss, scale, dtype):
     labels = (EYE * scale).astype(dtype)
-    text = f"labels are all 0 or {scale:g}, as if multiplied like pictures; give 0 and 1, or soft_labels true if they"
+    text = f"labels are all 0 or {scale:g}, as if multiplied like pictures; give 0 and 1, or say soft_labels true"
     assert text in refused(loss, labels)
     with_ignored = np.where(np.arange(5) == 4, 255, labels)
     assert text in refused(loss, with_ignored, ignore_label=255)

@@ -85,13 +85,11 @@ class Checks:
                 self.unsure = False
                 return
         if scale is not None and (some == 0).any():
-            text = (
-                "labels are all 0 or {:g}, as if multiplied like pictures; give 0 and 1, or soft_labels true if they "
-            )
-            self.refuse(text + "are meant", largest)
+            text = "labels are all 0 or {:g}, as if multiplied like pictures; give 0 and 1, or say soft_labels true"
+            self.refuse(text, largest)
         if remedy is not None:
-            text = "labels are whole numbers up to {:g}; give {}, label_scale SUM for counts, or soft_labels true if "
-            self.refuse(text + "they are weights", largest, remedy)
+            text = "labels are whole numbers up to {:g}; give {}, label_scale SUM for counts, or say soft_labels true"
+            self.refuse(text, largest, remedy)
 
     def check_weights(self, weights):
         wrong = ~((weights >= 0) & (weights <= LIMIT))
