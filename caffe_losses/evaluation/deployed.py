@@ -10,7 +10,9 @@ import numpy as np
 
 from .. import files
 from ..net import prototxt
+from ..net.kinds import kind, title
 from ..net.make import our_layer
+from ..net.testing import ACTIVATIONS
 from ..options import shortened
 from ..wiring import is_deploy
 
@@ -100,11 +102,13 @@ def is_list(value, kind, count=None):
 VALUES = {
     "inputs": (
         "one blob with its shape, images, channels, height, width",
-        lambda value: isinstance(value, dict) and len(value) == 1 and is_list(*value.values(), int, 4),
+        lambda value: isinstance(value, dict) and len(value) == 1 and is_list(next(iter(value.values())), int, 4),
     ),
     "outputs": (
         "one blob with Softmax, Sigmoid or null",
-        lambda value: isinstance(value, dict) and len(value) == 1,
+        lambda value: (
+            isinstance(value, dict) and len(value) == 1 and all(item in (*ACTIVATIONS, None) for item in value.values())
+        ),
     ),
     "resize": ("[height, width] or null", lambda value: is_list(value, int, 2)),
     "classes": ("a list of names", lambda value: is_list(value, str)),
@@ -126,6 +130,13 @@ def train_val(net, path, spec, folder, classes=None):
     made = [blob for layer in net.layer for blob in layer.top]
     if [blob for layer in net.layer if layer.type == "Input" for blob in layer.top] != [top] or output not in made:
         raise ValueError(f"{path} tells of the input {top} and the output {output}, and the net has not both of them")
+    activation = spec["outputs"][output]
+    maker = [layer for layer in net.layer if output in layer.top][-1]
+    if activation not in (None, maker.type):
+        raise ValueError(
+            f"{path}: outputs says {activation} of {output}, and layer {title(maker)} ({kind(maker)}) makes it; write "
+            f"null, or the blob that the {activation} makes"
+        )
     labels = "labels"
     while labels in made:
         labels += "_"
@@ -143,7 +154,13 @@ def data_options(path, spec, folder):
         raise ValueError(f"{path}: color is {spec['color']}, and the input has {shape[1]} channels; give what fits")
     options = {name: spec[name] for name in ("color", "background", "scale")}
     options.update(batch_size=BATCH, new_height=height, new_width=width, crop_size=shape[2:])
-    mean = np.asarray(spec["mean"], np.float32)
+    try:
+        mean = np.asarray(spec["mean"], np.float32)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{path}: expected mean to be a number for each channel, or rows of pixels with them, got "
+            f"{shortened(spec['mean'])}"
+        ) from None
     if mean.ndim == 3:
         options["mean_file"] = os.path.join(folder, "mean.npy")
         np.save(options["mean_file"], mean.transpose(2, 0, 1))
