@@ -1,6 +1,7 @@
 """evaluate and predict of a deploy net and its JSON: what they give of the train_val. In real Caffe."""
 
 import json
+import shutil
 
 import caffe
 import cv2
@@ -48,6 +49,25 @@ def deploy(folder, *words, loss="SigmoidCrossEntropyLoss", data=None, **more):
     caffe.Net("weights.prototxt", caffe.TEST).save("net.caffemodel")
     files = ["--weights", "net.caffemodel", "--output-weights", "deploy.caffemodel"]
     assert main(["deploy", "net.prototxt", "-o", "deploy.prototxt", "--force", *files, *words]) == 0
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a deploy net; `deployed` copies it."""
+    folder = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        write_list(folder, IMAGES, CLASSES)
+        (folder / "names.txt").write_text("\n".join(NAMES))
+        deploy(folder)
+    return folder
+
+
+@pytest.fixture
+def deployed(made, tmp_path, monkeypatch):
+    shutil.copytree(str(made), str(tmp_path / "copy"))
+    monkeypatch.chdir(tmp_path / "copy")
+    return tmp_path / "copy"
 
 
 def printed(capsys, *words):
@@ -131,9 +151,9 @@ def test_a_net_of_an_lmdb(folder, capsys):
     assert table == printed(capsys, "evaluate", *TRAIN_VAL)
 
 
-def test_a_published_net_with_a_json_that_was_written_by_hand(folder, capsys):
+def test_a_published_net_with_a_json_that_was_written_by_hand(deployed, capsys):
     """In the format of an older Caffe, with `input:`."""
-    deploy(folder)
+    folder = deployed
     old = 'input: "pixels" input_shape { dim: 10 dim: 3 dim: 8 dim: 8 }\n' + FC.replace('"data"', '"pixels"')
     (folder / "deploy.prototxt").write_text(old + layer("p", "Sigmoid", "scores", "p"))
     change(folder, net=..., weights=..., inputs={"pixels": [10, 3, 8, 8]}, outputs={"p": "Sigmoid"})
@@ -159,14 +179,13 @@ def test_a_published_net_with_a_json_that_was_written_by_hand(folder, capsys):
     ({"scale": "x"}, "scale must be a finite number"),
     ({"classes": ["a", "b"]}, "the JSON has 2 classes, and prob 3; give one name a class"),
 ], ids=lambda x: str(x)[:40])  # fmt: skip
-def test_what_is_missing_or_wrong_is_one_line(folder, keys, text, capsys):
-    deploy(folder)
-    change(folder, **keys)
+def test_what_is_missing_or_wrong_is_one_line(deployed, keys, text, capsys):
+    change(deployed, **keys)
     assert text in refused(capsys, "predict", "0.png", *DEPLOYED)
 
 
-def test_without_json_or_pictures(folder, capsys):
-    deploy(folder)
+def test_without_json_or_pictures(deployed, capsys):
+    folder = deployed
     assert "a net for inference, which names no test pictures; give --image-list LIST" in refused(
         capsys, "evaluate", *DEPLOYED
     )
