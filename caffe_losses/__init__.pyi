@@ -23,14 +23,15 @@ from .losses import ZLPRLoss as ZLPRLoss
 def multi_label_softmax_loss(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
     label_format: Literal["DENSE", "INDEX"] = "DENSE", label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-    label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None, normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    soft_labels: bool = False, label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     reduction: Literal["normalized", "none"] = "normalized"
 ) -> tuple[Any, NDArray[Any]]: ...
 
 def sigmoid_cross_entropy_loss(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False, label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
     pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
@@ -39,7 +40,7 @@ def sigmoid_cross_entropy_loss(
 
 def asymmetric_loss(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False, label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
     pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma_pos: float = 0.0,
@@ -49,7 +50,7 @@ def asymmetric_loss(
 
 def sigmoid_focal_loss(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False, label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
     pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma: float = 2.0,
@@ -58,7 +59,7 @@ def sigmoid_focal_loss(
 
 def hill_loss(
     scores: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False, label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
     pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", lamb: float = 1.5,
@@ -68,14 +69,15 @@ def hill_loss(
 def multi_label_logistic_loss(
     probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
     label_format: Literal["DENSE", "INDEX"] = "DENSE", label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT",
-    label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
-    ignore_label: float | None = None, normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
+    soft_labels: bool = False, label_smoothing: float = 0.0,
+    class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
+    normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
     reduction: Literal["normalized", "none"] = "normalized"
 ) -> tuple[Any, NDArray[Any]]: ...
 
 def binary_cross_entropy_loss(
     probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None, *, axis: int = 1,
-    label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
+    label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False, label_smoothing: float = 0.0,
     class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
     pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
     normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",

@@ -8,6 +8,8 @@ from .options import shortened
 
 NUMBERS = "biuf"  # numpy's kinds of types: bool, whole and real numbers
 ROUNDING = 1 + 1e-6  # a label may pass its limit by this: 255 x 0.00392157 in float32 is meant to be 1
+SCALES = 1 / 256, 1 / 255, 1 / 128, 1 / 127.5, 0.017  # what nets multiply pictures with
+NEAR = 0.002  # relative: 0.0039 is meant to be 1 / 256
 
 
 def numbers_of(owner: str, name: str, given: Any) -> np.ndarray:
@@ -55,6 +57,24 @@ def repeated_indices(labels, ignore_label):
 def looks_dense(indices, classes):
     """Whether INDEX labels, as many a row as classes, are all 0 or 1: two classes would be given again and again."""
     return classes > 2 and indices.size > 0 and bool(((indices == 0) | (indices == 1)).all())
+
+
+def scale_of(labels):
+    """The scale of pictures that all positive ones of dense labels are; None if they are others, or there are none."""
+    positive = labels[labels > 0]
+    return next((scale for scale in SCALES if positive.size and np.abs(positive / scale - 1).max() < NEAR), None)
+
+
+def instead(labels, classes):
+    """What to give instead of dense labels that are whole numbers above 1; None if they are others."""
+    largest = labels.max(initial=0)
+    if not ROUNDING < largest < np.inf:  # nor NaN
+        return None
+    positive = labels[labels > 0]
+    if (positive != np.floor(positive)).any():
+        return None
+    of_bytes = f", which are these times {1 / largest:.6g}" * bool((positive == largest).all())
+    return f"0 and 1{of_bytes}" + ", label_format INDEX for class numbers" * bool(largest < classes)
 
 
 def same_layout(shape, expected):

@@ -145,7 +145,8 @@ class MultiLabelMetrics:
 
     scores  shape (N, C, ...): finite numbers, with the classes on axis 1, compared as float32. Each position of
             further axes counts as an image. Only mAP and mAP_voc2007 keep the scores: 5 bytes for each
-    labels  DENSE: 0 or 1 for each score. INDEX: K class indices for each image, (N, K, ...), padded with -1
+    labels  DENSE: 0 or 1 for each score. INDEX: K class indices for each image, (N, K, ...), padded with -1; each once,
+            but for a `softmax`, whose loss counts repeated ones: here, they are one label
 
     With `softmax`, the log-probabilities of an image, s - log sum exp s over its classes, take the place of its scores.
 
@@ -317,10 +318,8 @@ class MultiLabelMetrics:
         self.take_classes(shape[1])
         inner = size(shape[2:])
         slots = shape[1] if self.label_format == "DENSE" else size(labels.shape) // max(1, shape[0] * inner)
-        fits = labels.shape[:1] == shape[:1] and size(labels.shape) == slots * shape[0] * inner
-        if self.label_format == "DENSE":
-            fits = fits and [d for d in labels.shape if d != 1] == [d for d in shape if d != 1]
-        if not fits:
+        fits = labels.shape[:1] == shape[:1] and read.same_layout(labels.shape, (shape[0], slots, *shape[2:]))
+        if not fits or (size(shape) and not slots):
             text = "scores {} and {} labels {} do not fit; give {}"
             needed = {"DENSE": "one value per class", "INDEX": "K class indices a row, padded with -1"}
             self.refuse(text, shape, self.label_format, labels.shape, needed[self.label_format])
@@ -355,10 +354,15 @@ class MultiLabelMetrics:
             return np.where(ignored, -1, labels == 1).astype(np.int8)
         wrong = read.wrong_indices(labels, self.ignore_label, self.classes)
         self.check("labels", wrong, array, f"whole numbers in [0, {self.classes}), or -1 to pad")
+        if shape[1] == self.classes and read.looks_dense(labels, self.classes):
+            self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", array.shape)
         indices = np.where(ignored | (labels == -1), self.classes, labels).astype(np.intp)
         outer, _, inner = shape
         codes = np.zeros((outer, self.classes + 1, inner), np.int8)
         codes[np.arange(outer)[:, None, None], indices, np.arange(inner)] = 1
+        if not self.softmax and np.count_nonzero(codes[:, :-1]) < np.count_nonzero(indices != self.classes):
+            repeated = read.repeated_indices(labels, self.ignore_label)
+            self.check("labels", repeated, array, "each class of an image once, or say softmax if its loss counts them")
         nothing_else = ignored.any(axis=1) & (indices == self.classes).all(axis=1)
         return np.where(nothing_else[:, None], np.int8(-1), codes[:, :-1])
 

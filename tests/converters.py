@@ -23,8 +23,8 @@ from trained import probabilities, trained
 from caffe_losses import templates, wiring
 from caffe_losses.evaluation import Predictor
 from caffe_losses.net import prototxt
-from caffe_losses.net.heads import main_head, main_view
 from caffe_losses.net.sources import transform_for_testing
+from caffe_losses.net.testing import phases_of
 
 ROOM = Path("build/converters").resolve()  # with the environment of the runtimes
 WORK = ROOM / "nets"
@@ -93,13 +93,13 @@ def compare(net, loss):
     os.chdir(WORK / f"{net}_{loss}")
     whole, pictures = train_val(net, loss), [str(WORK / name) for name in PICTURES]
     prototxt.write(whole, "train_val.prototxt")
-    view = main_view(whole)
-    shape = transform_for_testing(next(layer for layer in view.layers if not layer.bottom)).shape()
+    phases = phases_of(whole)
+    shape = transform_for_testing(next(layer for layer in phases.test.layers if not layer.bottom)).shape()
     trained(whole, shape, CLASSES).save("trained.caffemodel")
     with contextlib.redirect_stdout(io.StringIO()):
         command("deploy", "train_val.prototxt", "-o", "deploy.prototxt", "--weights", "trained.caffemodel",
                 "--output-weights", "deploy.caffemodel", "--force")  # fmt: skip
-    expected = in_caffe(main_head(view, "the net").scores, loss)
+    expected = in_caffe(phases.head().scores, loss)
     predictor = Predictor("train_val.prototxt", "trained.caffemodel")
     tags = [
         [f"{label.name} {label.probability:.3f}" for label in predictor.labels(row)]

@@ -89,6 +89,6 @@ def build(case, **more):
 
 
 def settings(loss):
-    """All options of a loss, for the reference."""
-    values = {option.name: getattr(loss, option.name) for option in loss.options}
+    """All options of a loss that its numbers depend on, for the reference."""
+    values = {option.name: getattr(loss, option.name) for option in loss.options if option.name != "soft_labels"}
     return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in values.items()}

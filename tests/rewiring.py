@@ -4,6 +4,7 @@ import json
 import os
 from contextlib import ExitStack
 
+import h5py  # noqa: F401  (its first import starts a process, which fast tests may not)
 import pytest
 from caffe.proto import caffe_pb2
 from google.protobuf import text_format

@@ -194,6 +194,44 @@ def test_the_programs_print_the_tags_of_predict(tmp_path, monkeypatch, capsys, c
     assert done.stdout == capsys.readouterr().out, done.stderr
 
 
+LMDB = """
+layer { name: "data" type: "Data" top: "data" top: "labels" data_param { source: "none" backend: LMDB batch_size: 2 }
+  transform_param { crop_size: 16 mean_value: 110 mean_value: 100 mean_value: 90 scale: 0.01 } }
+"""
+
+
+def test_the_program_takes_the_json_of_a_net_on_an_lmdb(tmp_path, monkeypatch, capsys):
+    """It knows neither the pictures' size nor names: they are cut as they are, as predict does, and have numbers."""
+    monkeypatch.chdir(tmp_path)
+    write_lists(tmp_path)
+    write_net(tmp_path, OPTIONS)
+    net = (tmp_path / "net.prototxt").read_text()
+    (tmp_path / "net.prototxt").write_text(LMDB + net[net.index('layer { name: "fc"') :])
+    deploy_with_weights(tmp_path, "-o", "deploy.prototxt", "--output-weights", "deploy.caffemodel")
+    names = [f"{k}.png" for k in range(3)]
+    for k, name in enumerate(names):
+        cv2.imwrite(name, picture(k, height=30 - k, width=26))
+    capsys.readouterr()
+    assert main(["predict", "--model", "net.prototxt", "--weights", "trained.caffemodel", *names]) == 0
+    expected = capsys.readouterr().out
+    assert "\n0.png  " in "\n" + expected
+    cv2.imwrite("small.png", picture(9, height=30, width=15))
+    command = [sys.executable, str(PROGRAMS / "tags.py"), "caffe", "deploy.json", *names, "small.png"]
+    environment = dict(os.environ, GLOG_minloglevel="2")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == (expected, 1), done.stderr
+    assert done.stderr.splitlines() == [
+        "deploy.json does not say resize: pictures are cut as large as they are; write it there",
+        "small.png is 30 x 15, and the net takes 16 x 16",
+    ]
+    spec = json.loads((tmp_path / "deploy.json").read_text())
+    del spec["mean"], spec["weights"]
+    (tmp_path / "deploy.json").write_text(json.dumps(spec))
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 1)
+    assert done.stderr == "deploy.json does not say weights, mean; write that there, see docs/deployment.md\n"
+
+
 OLD = """
 layers { name: "data" type: MEMORY_DATA top: "data" top: "label"
   memory_data_param { batch_size: 2 channels: 3 height: 6 width: 6 } }

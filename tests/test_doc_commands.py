@@ -149,6 +149,16 @@ def evaluate(text, folder, request):
     assert json.loads((folder / "figures.json").read_text())["images"] == 4
 
 
+@runs("docs/metrics-and-evaluation.md", "caffe-losses evaluate --model deploy.prototxt")
+def evaluate_and_predict_a_deploy_net(text, folder, request):
+    trained(folder, request)
+    files = "--weights net.caffemodel --output-weights deploy.caffemodel"
+    shell(f"caffe-losses deploy train_val.prototxt -o deploy.prototxt {files}", folder)
+    output = shell(text, folder)
+    assert re.search(r"^4 images; ", output, re.MULTILINE)
+    assert len(re.findall(r"^beach/\d\.jpg +\w+ 0\.\d+", output, re.MULTILINE)) == 2
+
+
 @runs("docs/metrics-and-evaluation.md", "caffe-losses predict")
 def predict(text, folder, request):
     trained(folder, request)

@@ -15,6 +15,8 @@ from nets import fill, input_layer, net
 import caffe_losses
 from caffe_losses import losses
 from caffe_losses.data import lists
+from caffe_losses.evaluation.deployed import NEEDED
+from caffe_losses.evaluation.deployed import read as read_json
 
 SHAPES = {
     "scores": (4, 5),
@@ -25,7 +27,7 @@ SHAPES = {
     "weights": (4,),
 }
 # the languages that have a test below; test_adding_a_loss.py has that of C, and of blocks that are files of the package
-RUN_BY = "protobuf", "python", "sh", "csv", "jsonl", "txt", "mermaid", "c"
+RUN_BY = "protobuf", "python", "sh", "csv", "json", "jsonl", "txt", "mermaid", "c"
 
 
 # Pages
@@ -205,6 +207,12 @@ def test_lists_are_read(block, tmp_path):
     assert images.paths == ["beach/1.jpg", "beach/2.jpg"]
     assert images.classes == ["dog", "sea", "sunset"]
     assert images.frequencies().tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("block", blocks("json"), ids=block_id)
+def test_json_is_that_of_a_deploy_net(block, tmp_path):
+    (tmp_path / "net.json").write_text(block.text)
+    assert set(read_json(str(tmp_path / "net.json"))) == {*NEEDED, "resize"}
 
 
 @pytest.mark.parametrize("block", blocks("mermaid"), ids=block_id)

@@ -242,7 +242,7 @@ def test_images_of_an_lmdb(tmp_path, capsys):
     capsys.readouterr()
     write_lmdb(tmp_path / "labels", labels[:1, :, None, None].repeat(60, axis=0))
     line = refused(capsys, "evaluate", *trained.arguments)
-    assert "the data layers have different numbers of images (data 50, labels 60)" in line
+    assert "reads the labels of what layer data (Data) reads, and has 60 records, not 50: labels get to other" in line
 
 
 def test_many_classes_are_cut_to_the_ends(tmp_path, capsys):
@@ -304,7 +304,7 @@ def wrong_files(trained):
     (["--weights", "wide.caffemodel"], "layer fc has weights of shapes [(9, 7), (9,)] there and [(6, 7), (6,)]"),
     (["--model", "text.caffemodel"], "text.caffemodel is not a net"),
     (["--model", "none.prototxt"], "No such file or directory"),
-    (["--model", "train_only.prototxt"], "has no loss in the TEST phase"),
+    (["--model", "train_only.prototxt"], "has no whole TEST phase: layer fc takes data, which no layer"),
     (["--model", "input.prototxt"], "layer data (Input) has no test set"),
     (["--model", "missing.prototxt"], "layer data (HDF5Data): missing.txt does not exist"),
     (["--model", "uncounted.prototxt"], "data (DummyData) does not tell how many images it has; give --iterations"),

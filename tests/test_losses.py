@@ -212,7 +212,7 @@ def test_the_largest_weights_and_labels_leave_the_gradient_finite():
         kind = getattr(losses, name)
         names = [option.name for option in kind.options]
         options = {o: limit for o in ("class_weight", "pos_weight") if o in names}
-        options.update({"label_scale": "NONE"} if "label_scale" in names else {})
+        options.update({"label_scale": "NONE", "soft_labels": True} if "label_scale" in names else {})
         for score in (-20.0, 0.0, 60.0) if kind.has_probabilities else (0.0, 1.0):
             scores = np.full((2, 3), score, np.float32)
             labels = np.full((2, 3), min(limit, kind.label_limit), np.float32)

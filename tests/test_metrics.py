@@ -12,6 +12,7 @@ from nets import caffe_program, fill, input_layer, loss_layer, loss_net, net
 from sklearn.metrics import average_precision_score, f1_score, label_ranking_loss
 
 from caffe_losses import predict_labels
+from caffe_losses.losses import SigmoidCrossEntropyLoss
 from caffe_losses.metrics import MultiLabelMetrics
 from caffe_losses.ranking import log_softmax, top_classes
 
@@ -213,6 +214,32 @@ def test_arrays_of_what_are_no_numbers_are_refused(array, text):
         arrays = dict({"scores": np.zeros((2, 3)), "labels": np.zeros((2, 3))}, **{name: array})
         with pytest.raises(ValueError, match=f"^MultiLabelMetrics: {name}: expected an array of numbers, got {text}"):
             MultiLabelMetrics().add(**arrays)
+
+
+@pytest.mark.parametrize("labels, text", [
+    ([[1, 0, 1], [0, 0, 1]], r"labels \(2, 3\) are a 0 or a 1 for each class; give label_format DENSE"),
+    ([[2, 0, 2], [1, -1, -1]], r"labels\[0, 0\] is 2; give each class of an image once, or say softmax"),
+    ([[2, 9, 9, 1], [2, -1, 9, 2]], r"labels\[1, 0\] is 2; give each class of an image once"),
+])  # fmt: skip
+def test_indices_that_the_losses_refuse_are_refused(labels, text):
+    options = {"label_format": "INDEX", "ignore_label": 9}
+    with pytest.raises(ValueError, match=text):
+        MultiLabelMetrics(**options).add(np.zeros((2, 3)), np.array(labels))
+    with pytest.raises(ValueError):
+        SigmoidCrossEntropyLoss(**options)(np.zeros((2, 3)), np.array(labels))
+
+
+def test_indices_in_another_layout_are_refused():
+    for labels in (np.zeros((2, 4, 5, 2)), np.zeros((2, 4, 10))):
+        with pytest.raises(ValueError, match=r"INDEX labels \(2, 4, .* do not fit"):
+            MultiLabelMetrics(label_format="INDEX").add(np.zeros((2, 3, 4, 5)), labels)
+
+
+def test_a_softmax_takes_repeated_indices_as_one_label():
+    scores, options = np.random.RandomState(0).randn(2, 6), {"label_format": "INDEX", "softmax": True, "top_k": 1}
+    assert measured(scores, np.array([[2, 0, 2], [1, -1, -1]]), **options) == measured(
+        scores, np.array([[2, 0, -1], [1, -1, -1]]), **options
+    )
 
 
 def test_a_batch_of_other_classes_is_refused():

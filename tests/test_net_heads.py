@@ -2,7 +2,7 @@
 
 import pytest
 from nets import loss_layer
-from rewiring import DATA, FC, layer, parsed, view_of
+from rewiring import DATA, FC, layer, view_of
 
 from caffe_losses.net import heads
 
@@ -61,32 +61,3 @@ def test_label_options_are_what_reads_labels_the_same():
     assert dense.label_options == {}
     ours = head_of(loss_layer("MultiLabelSoftmaxLoss", ["fc", "label"], param={"label_format": "INDEX", "axis": -1}))
     assert ours.label_options == {"label_format": "INDEX"}
-    view = view_of(DATA + FC + loss_layer("SigmoidFocalLoss", ["fc", "label"], param={"ignore_label": -1}))
-    assert heads.label_options(view, "label") == {"ignore_label": -1}
-    assert heads.label_options(view, "data") == {}
-
-
-SECOND = FC.replace('"fc"', '"other"') + layer("second", "HingeLoss", "other label", "second")
-FIRST = layer("loss", "SoftmaxWithLoss", "fc label", "loss")
-
-
-def test_the_main_head_is_the_heaviest():
-    light = SECOND.replace('top: "second"', 'top: "second" loss_weight: 0.3')
-    view = view_of(DATA + FC + FIRST + light)
-    assert [head.layer.name for head in heads.main_heads(view)] == ["loss"]
-    assert heads.main_head(view, "net.prototxt").layer.name == "loss"
-    assert [head.scores for head in heads.main_heads(view, ["second"])] == ["other"]
-    with pytest.raises(ValueError, match=r"^expected a loss layer, got --head third; the net has loss, second$"):
-        heads.main_heads(view, ["third"])
-    with pytest.raises(ValueError, match=r"^net.prototxt has losses of the same loss_weight, loss, second, so that it"):
-        heads.main_head(view_of(DATA + FC + FIRST + SECOND), "net.prototxt")
-
-
-def test_the_main_view_is_of_test_or_else_of_train():
-    assert heads.main_view(parsed(DATA + FC + FIRST)).phase == "TEST"
-    train_only = parsed(DATA + FC + FIRST.replace('top: "loss"', 'top: "loss" include { phase: TRAIN }'))
-    assert heads.main_view(train_only).phase == "TRAIN"
-    with pytest.raises(ValueError, match=r"^net.prototxt has no loss in the TEST phase; give a train_val with"):
-        heads.view_for_testing(train_only, "net.prototxt")
-    with pytest.raises(ValueError, match=r"^the net has no loss, so that it is not clear what its scores are"):
-        heads.main_view(parsed(DATA + FC))

@@ -7,6 +7,7 @@ import pytest
 from pictures import picture
 
 from caffe_losses.data import Transform
+from caffe_losses.data.transform import View
 
 
 @pytest.fixture
@@ -70,6 +71,17 @@ def test_mean_file_is_cropped_with_the_image(path, tmp_path, ending):
     for seed in range(10):
         image = transform(path, Random(seed))
         assert any(np.array_equal(image, w) or np.array_equal(image, w[:, :, ::-1]) for w in windows)
+
+
+def test_a_mean_file_of_the_size_of_the_crop(path, tmp_path):
+    mean, name = np.random.RandomState(1).rand(3, 8, 10).astype(np.float32), str(tmp_path / "mean.npy")
+    np.save(name, mean)
+    transform = Transform(mean_file=name, crop_size=[8, 10])
+    np.testing.assert_array_equal(transform(path), chw(picture(0))[:, 2:10, 3:13] - mean)
+    mirrored = transform.seen(View(1, 1, True))(path)
+    np.testing.assert_array_equal(mirrored, transform(path)[:, :, ::-1])
+    with pytest.raises(ValueError, match="a mean image of the size of the crop, which does not tell that of corners"):
+        transform.seen(View(0, 2, False))
 
 
 def test_resize_is_bilinear(path):

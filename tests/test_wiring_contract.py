@@ -76,10 +76,21 @@ def test_axes_are_counted_from_the_front():
     (layer("own", "Mish", "data", "x"), r"layer own \(Mish\) is none of Caffe's own"),
     (layer("cut", "Split", "data", "x b") + layer("relu", "ReLU", "x", "x"),
      r"layer cut \(Split\): a layer works in place on one of x, b, and so changes all of them; give that layer a top"),
-    (layer("bn", "BatchNorm", "data", "x", "batch_norm_param { use_global_stats: false }"),
-     r"layer bn \(BatchNorm\) says use_global_stats: false, so that its output depends on the other images"),
 ])  # fmt: skip
 def test_what_other_programs_cannot_run_is_refused(text, reason):
     inference = wiring.deploy(parsed(DATA + text + FC2 + LOSS.replace('"fc"', '"fc2"')), shapes=SHAPE)
     with pytest.raises(ValueError, match=reason):
         wiring.check_contract(inference.net)
+
+
+def test_statistics_of_a_batch_are_refused():
+    batch = layer("bn", "BatchNorm", "data", "x", "batch_norm_param { use_global_stats: false }")
+    text = r"^layer bn \(BatchNorm\) says use_global_stats: false, so that its output depends on the other images"
+    with pytest.raises(ValueError, match=text):
+        deployed(DATA + batch + FC2 + LOSS.replace('"fc"', '"fc2"'), shapes=SHAPE)
+    both = "".join(
+        batch.replace("false }", f"{told} }} include {{ phase: {phase} }}")
+        for phase, told in (("TRAIN", "false"), ("TEST", "true"))
+    )
+    net, _ = deployed(DATA + both + FC2 + LOSS.replace('"fc"', '"fc2"'), shapes=SHAPE)
+    assert net["bn"].batch_norm_param.use_global_stats

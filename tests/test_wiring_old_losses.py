@@ -3,7 +3,10 @@
 import json
 
 import pytest
-from rewiring import DATA, FC, LOSS, deployed, layer, python, refused, wire
+from rewiring import DATA, FC, LOSS, deployed, layer, parsed, python, refused, wire
+
+from caffe_losses import wiring
+from caffe_losses.net.kinds import kind
 
 THREE = DATA.replace('top: "label"', 'top: "label" top: "box" top: "extra"')
 OTHER = FC.replace('"fc"', '"other"')
@@ -127,3 +130,15 @@ def test_the_accuracy_of_a_head_that_stays_stays():
     assert "acc" in wired and "accb" not in wired
     through = layer("p", "Softmax", "b", "p") + layer("accp", "Accuracy", "p label", "accp")
     assert "accp" not in wire(text + through, heads=["lb"])[0]
+
+
+def test_layers_without_a_name_are_named_by_what_they_make():
+    other = FC.replace('"fc"', '"other"') + layer("second", "SoftmaxWithLoss", "other label", "second")
+    text = DATA + FC + LOSS + other
+    text = text.replace('name: "loss"', "").replace('name: "second"', "")
+    net, lines = wiring.wire(parsed(text), "MultiLabelSoftmaxLoss", heads=["second"])
+    assert [one.type for one in net.layer if "Loss" in kind(one)] == ["SoftmaxWithLoss", "Python"]
+    assert "loss: left as it is (SoftmaxWithLoss)" in lines
+    assert any(line.startswith("second: SoftmaxWithLoss -> MultiLabelSoftmaxLoss") for line in lines)
+    with pytest.raises(ValueError, match="got --head third; the net has loss, second"):
+        wiring.wire(parsed(text), "MultiLabelSoftmaxLoss", heads=["third"])

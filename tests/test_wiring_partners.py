@@ -136,8 +136,7 @@ def test_stages_choose_the_layers_of_each_phase():
     )
     assert refused(text + FC + LOSS) == (
         "layer fc takes data, which no layer before it makes; the net has layers for the stages fit, measure, use: "
-        "name them with --stage, where a command has it, e.g. --stage fit measure; or write one into the net: "
-        'state { stage: "fit" }'
+        "name them with --stage, first that of TRAIN, then that of TEST, e.g. --stage fit measure"
     )
     wired, lines = wiring.wire(
         parsed(text + FC + LOSS), "AsymmetricLoss", sources=["a", "b"], stages=(["fit"], ["measure"])
@@ -200,7 +199,8 @@ def test_rows_are_the_same_in_real_caffe(tmp_path):
     text = source("pictures", "data", kind="HDF5Data") + source("old", "label", kind="HDF5Data")
     text = text.replace("pictures_d", str(tmp_path / "pictures.txt")).replace("old_l", str(tmp_path / "old.txt"))
     paths = [str(tmp_path / "new.txt")] * 2
-    wired, _ = wiring.wire(parsed(text + FC + LOSS), "MultiLabelSoftmaxLoss", sources=paths)
+    options = {"soft_labels": True}  # numbers of rows are no labels
+    wired, _ = wiring.wire(parsed(text + FC + LOSS), "MultiLabelSoftmaxLoss", options=options, sources=paths)
     loaded = net(str(wired))
     for _ in range(5):
         loaded.forward()

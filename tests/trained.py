@@ -5,7 +5,7 @@ import numpy as np
 from caffe.proto import caffe_pb2
 
 from caffe_losses.net import prototxt
-from caffe_losses.net.heads import main_head, main_view
+from caffe_losses.net.testing import phases_of
 
 BATCH = 4
 
@@ -25,9 +25,9 @@ def trained(net, shape, classes):
     Its BatchNorm layers have the statistics of images, and the scores of the image spread about as those of a trained
     net do.
     """
-    view = main_view(net)
-    head = main_head(view, "the net")
-    layer = view.maker(head.layer, head.scores).name
+    phases = phases_of(net)
+    head = phases.head()
+    layer = phases.test.maker(head.layer, head.scores).name
     caffe.set_random_seed(0)
     random = np.random.RandomState(0)
     train = prototxt.load(with_inputs(net, shape, [classes], BATCH), "TRAIN")

@@ -97,13 +97,13 @@ def add_force(parser):
     parser.add_argument("--force", action="store_true", help="write over files that are there")
 
 
-def outputs(options, paths, net=None, texts=()):
-    """The Outputs of a command: it writes over none of the files that its other arguments, or its net, name."""
+def outputs(options, paths, net=None, texts=(), more=()):
+    """The Outputs of a command: it writes over none of the files that its other arguments, its net or `more` name."""
     written = "output", "output_weights", "tune_thresholds", "json", "png"
     values = [value for name, value in vars(options).items() if name not in written]
     words = chain.from_iterable(value if isinstance(value, (list, tuple)) else [value] for value in values)
     inputs = [word for word in words if isinstance(word, str)]
-    inputs += [path for layer in (net.layer if net else ()) for path in named_files(layer)]
+    inputs += [*more, *(path for layer in (net.layer if net else ()) for path in named_files(layer))]
     return Outputs(paths, inputs=inputs, force=options.force, texts=texts)
 
 
@@ -123,6 +123,10 @@ def add_rewriting(parser):
         default=[],
         help="of data that does not tell its shape, as crop_size does; may be repeated",
     )
+    add_stages(parser)
+
+
+def add_stages(parser):
     parser.add_argument(
         "--stage",
         metavar="STAGE",
@@ -131,6 +135,17 @@ def add_rewriting(parser):
         help="the stages that the solver names: one for both phases, or that of TRAIN and that of TEST; several of a "
         "phase are joined by commas",
     )
+
+
+def add_head(parser):
+    """Which scores are wanted, and the stages that tell which layers there are."""
+    parser.add_argument(
+        "--head",
+        metavar="NAME",
+        help="the loss, also of TRAIN alone, or the Accuracy or MultiLabelMetrics of TEST, whose scores are wanted "
+        "(the loss of TEST with the largest loss_weight or, if it has none, what is measured there)",
+    )
+    add_stages(parser)
 
 
 def stages_of(options):
@@ -160,13 +175,20 @@ def finish(file, rewritten, options, check, more=None):
 
 
 def add_trained_net(parser):
-    parser.add_argument("--model", metavar="NET", type=input_file, required=True, help="prototxt of the train_val")
+    parser.add_argument(
+        "--model",
+        metavar="NET",
+        type=input_file,
+        required=True,
+        help="prototxt of the train_val, or of a deploy net whose JSON is beside it",
+    )
     parser.add_argument(
         "--weights", metavar="W", type=input_file, required=True, help="its .caffemodel or .caffemodel.h5"
     )
     parser.add_argument(
         "--classes", metavar="FILE", type=input_file, help="one class name a line (the data layer's, or numbers)"
     )
+    add_head(parser)
 
 
 def add_views(parser):

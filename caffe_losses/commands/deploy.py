@@ -24,7 +24,8 @@ def add_parser(commands):
         "--head",
         metavar="NAME",
         action="append",
-        help="the loss whose scores to keep (that of the largest loss_weight)",
+        help="the loss, also of TRAIN alone, or the Accuracy or MultiLabelMetrics of TEST, whose scores to keep (the "
+        "loss of TEST with the largest loss_weight or, if it has none, what is measured there); may be repeated",
     )
     parser.add_argument("--weights", metavar="W", type=input_file, help="the net's .caffemodel or .caffemodel.h5")
     parser.add_argument(

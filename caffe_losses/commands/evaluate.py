@@ -3,7 +3,7 @@
 import json
 from importlib import import_module
 
-from ..evaluation import OBJECTIVES, PROBABILITY, TOP_K, evaluate
+from ..evaluation import OBJECTIVES, PROBABILITY, TOP_K, evaluate, json_of
 from ..net import prototxt
 from .arguments import (
     add_force,
@@ -13,6 +13,7 @@ from .arguments import (
     input_file,
     outputs,
     positive,
+    stages_of,
     use_gpu,
     views_of,
 )  # fmt: skip
@@ -23,7 +24,8 @@ def add_parser(commands):
         "evaluate",
         help="metrics of a trained net on its test set, overall and for each class",
         description="Run the TEST phase of a net over its test set once, and print metrics. Scores and labels are "
-        "those of the loss with the largest loss_weight. Exit 2: the net, the weights or an argument is wrong.",
+        "those of the loss with the largest loss_weight or, if TEST has none, of Accuracy or MultiLabelMetrics. "
+        "Exit 2: the net, the weights or an argument is wrong.",
     )
     add_trained_net(parser)
     parser.add_argument(
@@ -75,7 +77,8 @@ def run(options):
     if options.objective and not options.tune_thresholds:
         raise ValueError("--objective: it is of --tune-thresholds; leave it out, or give both")
     written = filter(None, [options.tune_thresholds, options.json, options.png])
-    output = outputs(options, written, prototxt.read(options.model).net)
+    net = prototxt.read(options.model).net
+    output = outputs(options, written, net, more=filter(None, [json_of(options.model, net)]))
     chosen = views_of(options)
     use_gpu(options)
     report = evaluate(
@@ -86,6 +89,8 @@ def run(options):
         images=options.images,
         scores=options.scores,
         labels=options.labels,
+        head=options.head,
+        stages=stages_of(options),
         classes=options.classes,
         metrics=options.metrics,
         top_k=options.top_k,

@@ -5,7 +5,7 @@ import sys
 
 from ..evaluation import PROBABILITY, TOP_K, Predictor, thresholds_of
 from ..net import prototxt
-from .arguments import add_gpu, add_trained_net, add_views, input_file, positive, size, use_gpu, views_of
+from .arguments import add_gpu, add_trained_net, add_views, input_file, positive, size, stages_of, use_gpu, views_of
 
 
 def add_parser(commands):
@@ -48,7 +48,13 @@ def run(options):
         raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
     use_gpu(options)
     predictor = Predictor(
-        options.model, options.weights, classes=options.classes, resize=options.resize, views=views_of(options)
+        options.model,
+        options.weights,
+        head=options.head,
+        stages=stages_of(options),
+        classes=options.classes,
+        resize=options.resize,
+        views=views_of(options),
     )
     code, threshold = 0, options.threshold
     for prediction in predictor.predict(options.images):

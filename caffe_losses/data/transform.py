@@ -63,7 +63,8 @@ OPTIONS = (
         "mean_file",
         None,
         nullable(FILE),
-        "A .binaryproto or .npy file with a mean image, which is subtracted. It has the size before the crop.",
+        "A .binaryproto or .npy file with a mean image, which is subtracted. It has the size before the crop, or that "
+        "of the crop.",
     ),
     Option("scale", 1.0, FINITE, "Multiplies the values, after the mean is subtracted."),
     *augment.OPTIONS,
@@ -103,6 +104,9 @@ class Transform:
 
     def seen(self, view):
         """The same Transform, but each image is seen in this View, with nothing random."""
+        if view[:2] != MIDDLE[:2] and self.mean is not None and self.mean.shape[1:] == self.crop_size:
+            self.refuse("a mean image of the size of the crop, which does not tell that of corners; give mean_value, "
+                        "or one of the size before the crop")  # fmt: skip
         if (not self.crop_size or self.crop_scale) and view[:2] != MIDDLE[:2]:
             self.refuse("{}, which leaves no corners to cut out; give the TEST phase new_height, new_width and a "
                         "smaller crop_size", "crop_scale" if self.crop_scale else "no crop_size")  # fmt: skip
@@ -146,7 +150,9 @@ class Transform:
         height, width = self.crop_size or image.shape[:2]
         window = (slice(top, top + height), slice(left, left + width))
         image = image[window]
-        mean = self.mean if self.mean is None or self.mean.shape[1:] == (1, 1) else self.mean[(slice(None), *window)]
+        mean = self.mean
+        if mean is not None and mean.shape[1:] not in ((1, 1), self.crop_size):
+            mean = mean[(slice(None), *window)]
         mirror = self.view.mirrored if self.view else self.mirror and random is not None and random.getrandbits(1)
         if chance is not None:
             image = self.augmented(image, chance)
@@ -210,7 +216,7 @@ class Transform:
 
     def corner(self, path, sides, random):
         """The crop's upper left corner."""
-        if self.mean is not None and self.mean.shape[1:] not in ((1, 1), sides):
+        if self.mean is not None and self.mean.shape[1:] not in ((1, 1), sides, self.crop_size):
             raise ValueError(
                 f"{path} is {sides[0]} x {sides[1]} and mean_file is {' x '.join(map(str, self.mean.shape[1:]))}; "
                 "give new_height and new_width of its size"

@@ -6,6 +6,7 @@ caffe-losses plot first.log second.log -o training.png
 """
 
 from .decision import PROBABILITY, TOP_K
+from .deployed import json_of
 from .evaluate import evaluate
 from .logs import Log, read_log
 from .plot import plot
@@ -26,6 +27,7 @@ __all__ = [
     "Predictor",
     "Report",
     "evaluate",
+    "json_of",
     "plot",
     "read_log",
     "thresholds_of",

@@ -7,14 +7,17 @@ import numpy as np
 
 from .. import extras
 from ..metrics import NAME, NAMES, PAPERS, MultiLabelMetrics
-from ..net import prototxt, weights
+from ..net import weights
+from ..net.conditions import check_beside, is_reader
 from ..net.contents import count, missing_files
-from ..net.heads import label_options, main_head, view_for_testing
-from ..net.kinds import image_options, kind
+from ..net.kinds import image_options, kind, title
 from ..net.sources import class_names
-from ..net.view import cut
+from ..net.testing import phases_of
+from ..net.view import NO_STAGES, cut
+from ..wiring import check_statistics
 from . import field
 from .decision import decision, log_odds
+from .deployed import read_model
 from .report import Report
 from .thresholds import inside, read
 from .views import batches_of_views
@@ -24,19 +27,23 @@ Count = namedtuple("Count", "images reason")  # images in the test set; if that 
 
 
 def evaluate(
-    model, caffemodel, *, image_list=None, iterations=None, images=None, scores=None, labels=None, classes=None,
-    metrics=None, top_k=None, threshold=None, thresholds=None, views=None
+    model, caffemodel, *, image_list=None, iterations=None, images=None, scores=None, labels=None, head=None,
+    stages=NO_STAGES, classes=None, metrics=None, top_k=None, threshold=None, thresholds=None, views=None
 ):  # fmt: skip
     """Run the TEST phase of a net over its test set, once.
 
     Args:
-        model: prototxt of the train_val, with data and labels for TEST.
+        model: prototxt of the train_val, with data and labels for TEST; or of a deploy net with its JSON beside it, as
+            `caffe-losses deploy` writes them, if there is an image_list.
         caffemodel: its weights.
         image_list: a list that MultiLabelImageData is to read in place of its own.
         iterations: batches to run; None: the test set once.
         images: only the first so many images; None: all.
-        scores: a blob to measure; None: that of the loss with the largest loss_weight.
+        scores: a blob to measure; None: that of the loss with the largest loss_weight or, if TEST has no loss, what
+            Accuracy or MultiLabelMetrics measure there.
         labels: the blob with the labels; None: that loss's.
+        head: the name of another loss, Accuracy or MultiLabelMetrics that tells the scores and labels.
+        stages: the stages that the solver adds in TRAIN, and those in TEST.
         classes: a file with one class name a line; None: the data layer's, or numbers.
         metrics: names for MultiLabelMetrics, and of field.METRICS; ["all"]: each; None: those of a paper's table.
         top_k: for precision, recall and F1, an image is given its k best labels.
@@ -55,21 +62,28 @@ def evaluate(
         ValueError: the net, the weights or an argument is wrong.
         OSError: a file cannot be read.
     """
-    test = TestSet(prototxt.read(model).net, model, scores, labels, image_list)
     if threshold is not None and thresholds is not None:
         raise ValueError("--thresholds and --threshold: expected one of them, got both; leave one out")
-    decided = test.decision(threshold, top_k)  # refused before the work
-    net = weights.load(test.net, caffemodel)
-    shape = net.blobs[test.scores].data.shape
-    if len(shape) < 2:
-        raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
-    names = class_names(test.image_data, classes, shape[1])
-    if thresholds is not None:
-        decided = test.decision(list(map(inside, read(thresholds, names))), top_k)
-    wanted = metric_names(metrics, shape[1])
-    measured = metrics_of(wanted, decided, dict(test.label_options, softmax=test.makes == "Softmax"))
-    measure(net, test, measured, test.size(shape[0], iterations, images), views)
-    return Report(measured, names, wanted, decided, test.makes)
+    with read_model(model, classes=classes) as source:
+        if source.json and image_list is None:
+            raise ValueError(f"{model} is a net for inference, which names no test pictures; give --image-list LIST")
+        if source.json and not (source.classes or classes):
+            raise ValueError(f"{source.json} does not say classes; write them there, or give --classes FILE")
+        test = TestSet(source.net, model, scores, labels, image_list, head, stages)
+        if (threshold, thresholds, top_k) == (None, None, None):
+            threshold = source.thresholds and list(map(inside, source.thresholds))
+        decided = test.decision(threshold, top_k)  # refused before the work
+        net = weights.load(test.net, caffemodel)
+        shape = net.blobs[test.scores].data.shape
+        if len(shape) < 2:
+            raise ValueError(f"expected scores of N x C, got {test.scores} {shape}")
+        names = class_names(test.image_data, classes, shape[1])
+        if thresholds is not None:
+            decided = test.decision(list(map(inside, read(thresholds, names))), top_k)
+        wanted = metric_names(metrics, shape[1])
+        measured = metrics_of(wanted, decided, dict(test.label_options, softmax=test.makes == "Softmax"))
+        measure(net, test, measured, test.size(shape[0], iterations, images), views)
+        return Report(measured, names, wanted, decided, test.makes)
 
 
 def metric_names(names, classes):
@@ -138,16 +152,22 @@ class TestSet:
 
     __test__ = False  # for pytest, which takes classes of such a name for tests
 
-    def __init__(self, net, path, scores=None, labels=None, image_list=None):
-        view = view_for_testing(net, path)
-        head = None if scores and labels else main_head(view, path)
+    def __init__(self, net, path, scores=None, labels=None, image_list=None, head=None, stages=NO_STAGES):
+        phases = phases_of(net, stages, path)
+        view = phases.test
+        head = None if scores and labels else phases.head([head] if head else None)
         self.head = None if scores else head
         self.scores, self.labels = scores or head.scores, labels or head.labels
-        self.label_options = label_options(view, labels) if labels else head.label_options
+        if self.labels is None:
+            raise ValueError(f"layer {title(head.layer)} ({kind(head.layer)}) takes no labels; give --labels BLOB")
+        self.label_options = phases.label_options(labels) if labels else head.label_options
         makers = [
-            view.last_maker(scores) if scores else view.maker(head.layer, head.scores),
-            view.last_maker(labels) if labels else view.maker(head.layer, head.labels),
+            view.last_maker(scores) if scores else head.made_by(view, head.scores),
+            view.last_maker(labels) if labels else head.made_by(view, head.labels),
         ]
+        kept = view.needed(makers)
+        phases.check_data(kept)
+        check_statistics(kept)
         self.net = cut(net, view, makers)
         self.sources = [layer for layer in self.net.layer if not layer.bottom]
         self.image_data = next((layer for layer in self.sources if image_options(layer) is not None), None)
@@ -155,6 +175,9 @@ class TestSet:
             read_list(self.image_data, image_list, path)
         for layer in self.sources:
             check_source(layer)
+        readers = list(filter(is_reader, self.sources))
+        for other in readers[1:]:
+            check_beside(readers[0], other)
         self.makes = None if scores or head.probabilities else head.activation
         if self.makes is None and makes_probabilities(makers[0]):
             self.makes, self.scores = makers[0].type, makers[0].bottom[0]
@@ -186,15 +209,12 @@ class TestSet:
     def known_images(self):
         """The Count of the test set."""
         try:
-            counts = {layer.name: count(layer) for layer in self.sources}
+            counts = [count(layer) for layer in self.sources]
         except ImportError as error:
             return Count(None, extras.explained(error))
         except ValueError as error:
             return Count(None, str(error))
-        if len(set(counts.values())) > 1:
-            text = ", ".join(f"{name} {images}" for name, images in counts.items())
-            raise ValueError(f"the data layers have different numbers of images ({text}); give them the same")
-        return Count(next(iter(counts.values())), None)
+        return Count(counts[0], None)
 
 
 def makes_probabilities(layer):
@@ -216,8 +236,8 @@ def check_source(layer):
     """Refuse a layer that has no data of its own, and one whose file is not there."""
     if layer.type in ("Input", "MemoryData"):
         raise ValueError(
-            f"layer {layer.name} ({layer.type}) has no test set; give a train_val whose TEST phase reads one"
+            f"layer {title(layer)} ({layer.type}) has no test set; give a train_val whose TEST phase reads one"
         )
     absent = missing_files(layer)
     if absent:
-        raise ValueError(f"layer {layer.name} ({kind(layer)}): {absent[0]} does not exist")
+        raise ValueError(f"layer {title(layer)} ({kind(layer)}): {absent[0]} does not exist")

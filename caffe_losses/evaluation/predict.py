@@ -5,16 +5,15 @@ from collections import namedtuple
 import numpy as np
 
 from ..data import MIDDLE
-from ..net import prototxt, weights
-from ..net.heads import main_head, view_for_testing
+from ..net import weights
 from ..net.sources import class_names, transform_for_testing
-from ..net.view import data_tops
+from ..net.testing import phases_of
+from ..net.view import NO_STAGES, data_tops
 from ..predict import predict_labels
-from ..wiring import deploy
+from ..wiring import check_statistics, deploy
 from .decision import decision, log_odds
+from .deployed import BATCH, read_model
 from .views import Average
-
-BATCH = 16
 
 Label = namedtuple("Label", "name index probability")
 Picture = namedtuple("Picture", "values error")  # an array of views x channels x height x width, or why there is none
@@ -41,9 +40,13 @@ class Predictor:
             print(prediction.path, prediction.error or predictor.labels(prediction))
 
     Args:
-        model: prototxt of the train_val.
+        model: prototxt of the train_val, or of a deploy net with its JSON beside it, as `caffe-losses deploy` writes
+            them.
         caffemodel: its weights.
-        classes: a file with one class name a line; None: the data layer's, or numbers.
+        head: the name of a loss, Accuracy or MultiLabelMetrics that tells the scores; None: the loss of TEST with the
+            largest loss_weight or, if it has none, what is measured there.
+        stages: the stages that the solver adds in TRAIN, and those in TEST.
+        classes: a file with one class name a line; None: the data layer's or the JSON's, or numbers.
         resize: (height, width) before all else; None: as the data layer says.
         views: of each picture, as the function `views` gives them: their probabilities are averaged; or None.
 
@@ -52,16 +55,21 @@ class Predictor:
         OSError: a file cannot be read.
     """
 
-    def __init__(self, model, caffemodel, *, classes=None, resize=None, views=None):
-        self.train_val = prototxt.read(model).net
+    def __init__(self, model, caffemodel, *, head=None, stages=NO_STAGES, classes=None, resize=None, views=None):
         self.caffemodel, self.classes = caffemodel, classes
-        view = view_for_testing(self.train_val, model)
-        self.head = main_head(view, model)
-        tops = data_tops(view.needed([view.maker(self.head.layer, self.head.scores)]), [self.head.scores])
-        if len(tops) != 1:
-            raise ValueError(f"{model}: expected one input, got {', '.join(top for _, top in tops)}")
-        self.source, self.top = tops[0]
-        transform = transform_for_testing(self.source, resize)
+        self.chosen = {"heads": [head] if head else None, "stages": stages}
+        with read_model(model, resize=resize) as source:
+            self.train_val, _, self.known_names, self.thresholds = source
+            phases = phases_of(self.train_val, stages, model)
+            self.head = phases.head(self.chosen["heads"])
+            kept = phases.test.needed([self.head.made_by(phases.test, self.head.scores)])
+            phases.check_data(kept)
+            check_statistics(kept)
+            tops = data_tops(kept, [self.head.scores])
+            if len(tops) != 1:
+                raise ValueError(f"{model}: expected one input, got {', '.join(top for _, top in tops)}")
+            self.source, self.top = tops[0]
+            transform = transform_for_testing(self.source, resize)
         self.transforms = [transform.seen(view) for view in views or [MIDDLE]]
         self.net = None
 
@@ -89,7 +97,7 @@ class Predictor:
         return Picture(values, None)
 
     def load(self, shape):
-        inference = deploy(self.train_val, shapes={self.top: [BATCH, *shape]})
+        inference = deploy(self.train_val, shapes={self.top: [BATCH, *shape]}, **self.chosen)
         self.shape, self.output = shape, inference.outputs[0].blob
         last = inference.net.layer[-1]
         makes = last.type in ("Softmax", "Sigmoid") and last.top[0] == self.output != last.bottom[0]
@@ -98,7 +106,10 @@ class Predictor:
         output = self.net.blobs[self.output].data.shape
         if np.prod(output) != BATCH * output[1]:
             raise ValueError(f"expected one row of scores an image, got {self.output} {output}")
-        self.names = class_names(self.source, self.classes, output[1])
+        names = self.known_names if self.classes is None else None
+        self.names = names or class_names(self.source, self.classes, output[1])
+        if len(self.names) != output[1]:
+            raise ValueError(f"the JSON has {len(names)} classes, and {self.output} {output[1]}; give one name a class")
 
     def forward(self, pictures):
         """(the means of the probabilities of all views; the scores of these means), a row for each picture."""
@@ -122,12 +133,15 @@ class Predictor:
         Args:
             prediction: a Prediction.
             threshold: only labels of at least this probability, or of those of each class.
-            top_k: only so many labels. If both are None, a threshold of 0.5 for a sigmoid loss, else the 5 best.
+            top_k: only so many labels. If both are None, the thresholds of a deploy net's JSON or, without them, 0.5
+                for a sigmoid loss, else the 5 best.
 
         Returns:
             A list of Label(name, index, probability).
         """
         _, probabilities, scores, _ = prediction
+        if threshold is None and top_k is None:
+            threshold = self.thresholds
         rule = decision(self.head.activation, threshold, top_k)
         is_label = predict_labels(scores[None], top_k=rule.get("top_k", len(scores)))[0]
         if "threshold" in rule:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..data import CORNERS, MIDDLE
+from ..net.kinds import title
 
 CROPS = {1: (MIDDLE,), 5: (MIDDLE, *CORNERS)}
 
@@ -58,9 +59,9 @@ def batches_of_views(net, test, views, batches):
     ValueError if another layer than one MultiLabelImageData reads data: it could not start again with each view.
     """
     if test.image_data is None or len(test.sources) > 1:
-        names = ", ".join(f"{layer.name} ({layer.type})" for layer in test.sources)
+        names = ", ".join(f"{title(layer)} ({layer.type})" for layer in test.sources)
         raise ValueError(f"--crops and --mirror need MultiLabelImageData as the only data layer of TEST, got {names}")
-    reader = net.layers[list(net._layer_names).index(test.image_data.name)].batches
+    reader = next(layer.batches for layer in net.layers if hasattr(layer, "batches"))
     averages, all_labels = [], []
     for view in views:
         reader.start_in(view)

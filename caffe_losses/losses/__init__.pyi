@@ -15,7 +15,7 @@ classes: dict[str, type[Loss]]
 class MultiLabelSoftmaxLoss(DistributionLoss):
     def __init__(
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", label_smoothing: float = 0.0,
+        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", soft_labels: bool = False, label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
         reduction: Literal["normalized", "none"] = "normalized"
@@ -23,8 +23,8 @@ class MultiLabelSoftmaxLoss(DistributionLoss):
 
 class SigmoidCrossEntropyLoss(BinaryLoss):
     def __init__(
-        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False,
+        label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
         reduction: Literal["normalized", "none"] = "normalized"
@@ -32,8 +32,8 @@ class SigmoidCrossEntropyLoss(BinaryLoss):
 
 class AsymmetricLoss(BinaryLoss):
     def __init__(
-        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False,
+        label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma_pos: float = 0.0,
         gamma_neg: float = 4.0, clip: float = 0.05, stop_gradient: bool = False,
@@ -42,8 +42,8 @@ class AsymmetricLoss(BinaryLoss):
 
 class SigmoidFocalLoss(BinaryLoss):
     def __init__(
-        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False,
+        label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", gamma: float = 2.0,
         alpha: float | None = 0.25, reduction: Literal["normalized", "none"] = "normalized"
@@ -51,8 +51,8 @@ class SigmoidFocalLoss(BinaryLoss):
 
 class HillLoss(BinaryLoss):
     def __init__(
-        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False,
+        label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE", lamb: float = 1.5,
         margin: float = 1.0, gamma: float = 2.0, reduction: Literal["normalized", "none"] = "normalized"
@@ -61,7 +61,7 @@ class HillLoss(BinaryLoss):
 class MultiLabelLogisticLoss(DistributionLoss):
     def __init__(
         self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE",
-        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", label_smoothing: float = 0.0,
+        label_scale: Literal["COUNT", "SUM", "NONE"] = "COUNT", soft_labels: bool = False, label_smoothing: float = 0.0,
         class_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "VALID",
         reduction: Literal["normalized", "none"] = "normalized"
@@ -69,8 +69,8 @@ class MultiLabelLogisticLoss(DistributionLoss):
 
 class BinaryCrossEntropyLoss(BinaryLoss):
     def __init__(
-        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", label_smoothing: float = 0.0,
-        class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
+        self, *, axis: int = 1, label_format: Literal["DENSE", "INDEX"] = "DENSE", soft_labels: bool = False,
+        label_smoothing: float = 0.0, class_weight: float | Sequence[float] | NDArray[Any] | str | None = None,
         pos_weight: float | Sequence[float] | NDArray[Any] | str | None = None, ignore_label: float | None = None,
         normalization: Literal["FULL", "VALID", "BATCH_SIZE", "NONE"] = "BATCH_SIZE",
         reduction: Literal["normalized", "none"] = "normalized"

@@ -71,6 +71,7 @@ class Loss(Checks):
     label_limit: float = LIMIT
     labels_are: str = "a number in [0, 1e6]"
     has_probabilities: bool = True
+    soft_labels: bool = True  # of a loss without this option, other checks say what is wrong
     row_weights: bool = True  # whether rows may have weights
     activation: Optional[str] = None  # the Caffe layer that makes probabilities of the scores, if they are none
     kernel: Optional[str] = None
@@ -97,6 +98,7 @@ class Loss(Checks):
     def __setstate__(self, options):
         vars(self).update(options)
         self.shapes = self.dtype = self.normalizer = self.gradient = None
+        self.unsure = self.looks_matter()  # what the labels are, until a batch tells it
         self.locks = {}  # of __call__, by process: one that was forked has nobody who would release its parent's
 
     def __init_subclass__(cls: Any, **kwargs: Any) -> None:
@@ -128,6 +130,10 @@ class Loss(Checks):
             if losses is not None:
                 loss, self.normalizer = losses, 1.0
             return loss, self.backward(1.0, np.empty(scores.shape, dtype))
+
+    def looks_matter(self):
+        """Whether labels are refused that look like something else."""
+        return self.label_format == "DENSE" and not self.soft_labels
 
     # Shapes
 
@@ -241,6 +247,8 @@ class Loss(Checks):
         if self.may_be_dense and looks_dense(labels, self.classes):
             self.refuse("labels {} are a 0 or a 1 for each class; give label_format DENSE", labels.shape)
         self.gradient = None
+        if self.unsure:
+            self.check_looks()
         total, valid = self.by_kernel(losses) if self.compiled else self.by_formula(losses)
         self.normalizer = normalizer = self.divisor(valid)
         loss = total / normalizer

@@ -5,11 +5,12 @@ import operator
 
 import numpy as np
 
-from ..labels import refuse_masked, repeated_indices, size, wrong_dense, wrong_indices
+from ..labels import instead, refuse_masked, repeated_indices, scale_of, size, wrong_dense, wrong_indices
 from ..options import shortened
 from .options import LIMIT
 
 MOST = 2**47  # numbers: bytes of the largest address space
+SAMPLE = 4096  # labels
 
 
 class NotFiniteError(ValueError):
@@ -108,7 +109,30 @@ class Checks:
 
     def wrong_dense(self, labels):
         wrong = wrong_dense(labels, self.ignored_value, self.label_limit)
-        return wrong, f"give numbers in [0, {self.label_limit:g}]"
+        remedy = f"give numbers in [0, {self.label_limit:g}]"
+        if wrong.any() and self.label_limit == 1:
+            hint = instead(labels[~self.is_ignored(labels)], self.classes)
+            remedy += f": {hint}" if hint else ""
+        return wrong, remedy
+
+    def check_looks(self):
+        """Refuse labels that look like something else. The first batch that has a label tells it for all."""
+        labels = self.arrays[1].ravel()
+        for some in (labels[:SAMPLE], labels):  # a few tell it, mostly
+            if self.ignored_value is not None:
+                some = some[some != self.ignored_value]
+            largest = float(some.max(initial=0))
+            scale = scale_of(some) if largest < 1 else None
+            remedy = instead(some, self.classes) if self.label_limit > 1 else None
+            if scale is None and remedy is None and largest > 0:
+                self.unsure = False
+                return
+        if scale is not None and (some == 0).any():
+            text = "labels are all 0 or {:g}, as if multiplied like pictures; give 0 and 1, or say soft_labels true"
+            self.refuse(text, largest)
+        if remedy is not None:
+            text = "labels are whole numbers up to {:g}; give {}, label_scale SUM for counts, or say soft_labels true"
+            self.refuse(text, largest, remedy)
 
     def check_weights(self, weights):
         wrong = ~((weights >= 0) & (weights <= LIMIT))

@@ -5,7 +5,7 @@ import io
 import numpy as np
 
 from .. import files
-from ..options import FINITE, NO_NUMBERS, WHOLE, Domain, Option, nullable, number, one_of
+from ..options import FINITE, FLAG, NO_NUMBERS, WHOLE, Domain, Option, nullable, number, one_of
 
 # Of labels and of each weight: products of them stay finite in float32, so that a finite loss has a finite gradient.
 LIMIT = 1e6
@@ -71,6 +71,14 @@ LABEL_SCALE = Option(
     "COUNT",
     one_of("COUNT", "SUM", "NONE"),
     "Divides the labels of a row. COUNT: by the number of labels that are not 0. SUM: by their sum. NONE: by 1.",
+)
+SOFT_LABELS = Option(
+    "soft_labels",
+    False,
+    FLAG,
+    "false: labels that look like something else are refused: whole numbers above 1, or all 0 or a scale of pictures "
+    "such as 1/255. Not with label_scale SUM. true: they are meant.",
+    tried=(True,),
 )
 LABEL_SMOOTHING = Option(
     "label_smoothing",

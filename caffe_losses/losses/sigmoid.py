@@ -15,12 +15,14 @@ from .options import (
     LABEL_SMOOTHING,
     NORMALIZATION,
     POS_WEIGHT,
+    SOFT_LABELS,
 )
 
 IGNORED_SCORES = (
     "Labels exactly equal to this are ignored. DENSE: that score is left out. INDEX: that index is skipped, and a row "
     "with nothing else is left out."
 )
+SCALED_LABELS = "false: labels that are all 0 or a scale of pictures such as 1/255 are refused. true: they are meant."
 NORMALIZED_BY_SCORES = (
     "Divides the summed loss. FULL: by the number of scores. VALID: by the number of scores that are not ignored. "
     "BATCH_SIZE: by the batch size. NONE: by 1."
@@ -40,6 +42,7 @@ class BinaryLoss(Loss):
     options: Tuple[Option, ...] = (
         AXIS,
         LABEL_FORMAT,
+        SOFT_LABELS._replace(meaning=SCALED_LABELS),
         LABEL_SMOOTHING._replace(meaning="A label t becomes (1 - e) t + e / 2, where e is this value."),
         CLASS_WEIGHT,
         POS_WEIGHT,

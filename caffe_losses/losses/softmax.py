@@ -14,6 +14,7 @@ from .options import (
     LABEL_SCALE,
     LABEL_SMOOTHING,
     NORMALIZATION,
+    SOFT_LABELS,
 )
 
 
@@ -33,11 +34,15 @@ class DistributionLoss(Loss):
         AXIS,
         LABEL_FORMAT,
         LABEL_SCALE,
+        SOFT_LABELS,
         LABEL_SMOOTHING,
         CLASS_WEIGHT,
         IGNORE_LABEL,
         NORMALIZATION,
     )
+
+    def looks_matter(self):
+        return super().looks_matter() and self.label_scale != "SUM"
 
     def of_targets(self, scores, targets):
         """(loss of each row, its derivative in each score), of arrays (outer, classes, inner)."""

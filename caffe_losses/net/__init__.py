@@ -9,6 +9,7 @@ kinds        what a layer is: learned, a loss, a loss of ours, a metric
 view         the layers of one phase: who makes and takes which blob, which layers a blob needs
 bounds       between which numbers a blob lies, whatever is learned
 heads        each loss with its scores and labels
+testing      the TEST phase of a trained net: the heads there, and data that are those of tests
 sources      what a data layer says: its files, the shape of its images, how they are prepared
 contents     what is in these files: how many records, in which order, of which shape
 conditions   what has to hold in each phase of any net

@@ -2,7 +2,7 @@
 
 from .contents import check_in_step, missing_files
 from .heads import head_of
-from .kinds import image_options, is_known_loss, kind
+from .kinds import image_options, is_known_loss, kind, title
 from .sources import BATCH_PARAMS, batch_param
 
 
@@ -38,8 +38,8 @@ def check_beside(images, labels):
         field = leaves_order(layer)
         if field:
             raise ValueError(
-                f"layer {layer.name} ({kind(layer)}) has {field}, and layer {labels.name} reads the labels of layer "
-                f"{images.name}: labels get to other images; take {field} out, and shuffle both sources instead"
+                f"layer {title(layer)} ({kind(layer)}) has {field}, and layer {title(labels)} reads the labels of "
+                f"layer {title(images)}: labels get to other images; take {field} out, and shuffle both sources instead"
             )
     if not missing_files(images) + missing_files(labels):
         check_in_step(images, labels)

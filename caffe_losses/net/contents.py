@@ -5,7 +5,7 @@ import re
 
 from .. import files
 from ..data import lists
-from .kinds import image_options, kind
+from .kinds import image_options, kind, title
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
 NUMBER = re.compile(rb"\d+(?=\D|$)")
@@ -25,7 +25,7 @@ def count(layer):
             return transaction.stat()["entries"]
     if layer.type == "ImageData":
         return sum(1 for line in files.read(layer.image_data_param.source).splitlines() if line.strip())
-    raise ValueError(f"layer {layer.name} ({layer.type}) does not tell how many images it has")
+    raise ValueError(f"layer {title(layer)} ({layer.type}) does not tell how many images it has")
 
 
 def count_list(options):
@@ -142,7 +142,7 @@ def check_files(layer):
 
 
 def check_hdf5(layer):
-    source, name = layer.hdf5_data_param.source, f"layer {layer.name} (HDF5Data)"
+    source, name = layer.hdf5_data_param.source, f"layer {title(layer)} (HDF5Data)"
     if os.path.isdir(source):
         raise ValueError(f"{name}: its source {source} is a folder; give a text file that names HDF5 files, or Data")
     if not os.path.exists(source):
@@ -158,7 +158,7 @@ def check_hdf5(layer):
 
 
 def check_hdf5_file(layer, path):
-    named = f"layer {layer.name} (HDF5Data): {layer.hdf5_data_param.source} names {path}, which is"
+    named = f"layer {title(layer)} (HDF5Data): {layer.hdf5_data_param.source} names {path}, which is"
     if not os.path.exists(path):
         raise ValueError(f"{named} not there; paths start in the current folder")
     try:
@@ -175,17 +175,19 @@ def check_datasets(layer, path, file):
     for top in layer.top:
         if top not in file:
             raise ValueError(
-                f"layer {layer.name} (HDF5Data): {path} has no dataset {top}, but {', '.join(file) or 'none'}; "
+                f"layer {title(layer)} (HDF5Data): {path} has no dataset {top}, but {', '.join(file) or 'none'}; "
                 "call tops and datasets the same"
             )
     rows = {top: len(file[top]) for top in layer.top}
     if len(set(rows.values())) > 1 or 0 in rows.values():
         told = ", ".join(f"{rows[top]} in {top}" for top in rows)
-        raise ValueError(f"layer {layer.name} (HDF5Data): {path} has {told}; write as many rows of each, one at least")
+        raise ValueError(
+            f"layer {title(layer)} (HDF5Data): {path} has {told}; write as many rows of each, one at least"
+        )
 
 
 def check_lmdb(layer):
-    param, name = layer.data_param, f"layer {layer.name} (Data)"
+    param, name = layer.data_param, f"layer {title(layer)} (Data)"
     if not os.path.exists(param.source):
         return
     if not os.path.isdir(param.source):
@@ -209,9 +211,11 @@ def check_lmdb_file(layer):
         with records(layer) as transaction:
             entries = transaction.stat()["entries"]
     except lmdb.Error as error:
-        raise ValueError(f"layer {layer.name} (Data): the LMDB {layer.data_param.source} is damaged: {error}") from None
+        raise ValueError(
+            f"layer {title(layer)} (Data): the LMDB {layer.data_param.source} is damaged: {error}"
+        ) from None
     if not entries:
-        raise ValueError(f"layer {layer.name} (Data): the LMDB {layer.data_param.source} has no record; fill it")
+        raise ValueError(f"layer {title(layer)} (Data): the LMDB {layer.data_param.source} has no record; fill it")
 
 
 # Records side by side
@@ -223,7 +227,9 @@ def check_in_step(images, labels):
         counts = [count(layer) for layer in (images, labels)]
     except (ValueError, OSError, ImportError):
         return
-    names = f"layer {labels.name} ({kind(labels)}) reads the labels of what layer {images.name} ({kind(images)}) reads"
+    names = (
+        f"layer {title(labels)} ({kind(labels)}) reads the labels of what layer {title(images)} ({kind(images)}) reads"
+    )
     if counts[0] != counts[1]:
         raise ValueError(
             f"{names}, and has {counts[1]} records, not {counts[0]}: labels get to other images; "

@@ -4,9 +4,9 @@ from collections import namedtuple
 
 from .. import losses
 from ..options import parse
-from .kinds import LABEL_LOSSES, ONE_LABEL, is_known_loss, is_loss, kind, our_loss, published_loss, weight
+from .kinds import LABEL_LOSSES, ONE_LABEL, kind, our_loss, published_loss, title
 from .published import published_options
-from .view import NO_STAGES, copies, views
+from .view import is_in
 
 CLASS_AXIS = 1
 
@@ -29,10 +29,14 @@ class Head(namedtuple("Head", "layer scores labels activation probabilities opti
         """Of the classes."""
         return self.options.get("axis", CLASS_AXIS)
 
+    def made_by(self, view, blob):
+        """The layer that makes the scores, or the labels, in a View that the head's layer need not be in."""
+        return view.maker(self.layer, blob) if is_in(self.layer, view.layers) else view.last_maker(blob)
+
     def check_axis(self):
         if self.axis not in (CLASS_AXIS, -1):
-            text = f"layer {self.layer.name} ({kind(self.layer)}) has its classes on axis {self.axis}; expected axis 1"
-            raise ValueError(text)
+            name = f"layer {title(self.layer)} ({kind(self.layer)})"
+            raise ValueError(f"{name} has its classes on axis {self.axis}; expected axis 1")
 
     @property
     def label_options(self):
@@ -86,76 +90,16 @@ def options_of(layer, fields=None):
 
 
 def check_names(names, layers):
-    """ValueError for a name that none of these loss layers has."""
-    known = [layer.name for layer in layers]
+    """ValueError for a name that none of these loss layers has; one without a name is named by what it makes."""
+    known = list(map(title, layers))
     for name in names:
         if name not in known:
             raise ValueError(f"expected a loss layer, got --head {name}; the net has {', '.join(known) or 'none'}")
-
-
-def main_view(net, stages=NO_STAGES):
-    """The View in the phase TEST, or in TRAIN if only that has a loss; of copies of the layers."""
-    net_views = views(copies(net.layer), net.state, stages)
-    for phase in ("TEST", "TRAIN"):
-        if phase in net_views and any(is_loss(layer) for layer in net_views[phase].layers):
-            return net_views[phase]
-    raise ValueError("the net has no loss, so that it is not clear what its scores are; give a train_val")
-
-
-def view_for_testing(net, path):
-    """The View in the phase TEST of a net that was read from `path`. ValueError if it has no loss there."""
-    view = main_view(net)
-    if view.phase != "TEST":
-        raise ValueError(f"{path} has no loss in the TEST phase; give a train_val with data and labels for TEST")
-    return view
-
-
-def main_heads(view, names=None):
-    """The Heads whose layers have these names; without names, those of the largest loss_weight.
-
-    A loss that is not known has a Head for each of its bottoms that learned layers have a part in.
-    """
-    layers = [layer for layer in view.layers if is_loss(layer)]
-    check_names(names or [], layers)
-    heaviest = max(map(weight, layers))
-    chosen = [layer for layer in layers if (layer.name in names if names else weight(layer) == heaviest)]
-    heads = []
-    for layer in chosen:
-        if not is_known_loss(layer) and not names:
-            raise ValueError(
-                f"layer {layer.name} ({kind(layer)}) is a loss that is not known here, nor are its scores; "
-                "name those to keep with --head"
-            )
-        heads += [head_of(view, layer)] if is_known_loss(layer) else unknown_heads(view, layer)
-    return heads
 
 
 def unknown_heads(view, layer):
     """A Head for each bottom of a loss that is not known, if learned layers have a part in it."""
     learned = [blob for blob in dict.fromkeys(layer.bottom) if view.ancestry(layer, blob)[1]]
     if not learned:
-        raise ValueError(f"layer {layer.name} ({kind(layer)}): none of its bottoms comes from a layer that learns")
+        raise ValueError(f"layer {title(layer)} ({kind(layer)}): none of its bottoms comes from a layer that learns")
     return [Head(layer, blob, None, None, False, {}) for blob in learned]
-
-
-def main_head(view, path):
-    """The Head of the largest loss_weight, in a net that was read from `path`.
-
-    ValueError if there are several, or if its classes are on another axis than 1.
-    """
-    heads = main_heads(view)
-    if len(heads) > 1:
-        names = ", ".join(head.layer.name for head in heads)
-        raise ValueError(
-            f"{path} has losses of the same loss_weight, {names}, so that it is not clear whose scores to take"
-        )
-    heads[0].check_axis()
-    return heads[0]
-
-
-def label_options(view, labels):
-    """Head.label_options of the first known loss that takes these labels; {} if there is none."""
-    for layer in view.layers:
-        if labels in layer.bottom[1:] and is_known_loss(layer):
-            return head_of(view, layer).label_options
-    return {}

@@ -25,6 +25,11 @@ ONE_LABEL = (
 )  # of these, those whose label is a class index
 
 
+def title(layer):
+    """What messages and options call a layer: its name or, if it has none, the first blob that it makes."""
+    return layer.name or next(iter(layer.top), layer.type)
+
+
 def kind(layer):
     """The layer's type for a report; of a Python layer its class, with the module if that is not ours."""
     if layer.type != "Python":

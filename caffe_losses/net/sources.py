@@ -4,7 +4,7 @@ import numpy as np
 
 from ..data import TRANSFORM_OPTIONS, Transform, lists
 from . import contents
-from .kinds import image_options, kind
+from .kinds import image_options, kind, title
 from .published import published_images
 
 BATCH_PARAMS = {"Data": "data_param", "HDF5Data": "hdf5_data_param", "ImageData": "image_data_param"}
@@ -67,7 +67,8 @@ def known_shape(layer, top):
         shape = shape_of_images(layer)
     if shape is None:
         raise ValueError(
-            f"layer {layer.name} ({kind(layer)}) does not tell the shape of {top}; give e.g. --shape {top}=1,3,224,224"
+            f"layer {title(layer)} ({kind(layer)}) does not tell the shape of {top}; give e.g. --shape "
+            f"{top}=1,3,224,224"
         )
     return [1, *shape]
 
@@ -109,7 +110,7 @@ def transform_for_testing(layer, resize=None):
     options = options_for_testing(layer)
     if options is None:
         raise ValueError(
-            f"layer {layer.name} ({layer.type}) does not tell how it made its numbers of pictures; predict needs a "
+            f"layer {title(layer)} ({layer.type}) does not tell how it made its numbers of pictures; predict needs a "
             "MultiLabelImageData, ImageData or Data layer"
         )
     if resize:

@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from .kinds import LEARNED, NAMED
+from .kinds import LEARNED, NAMED, title
 
 PHASES = "TRAIN", "TEST"
 NO_STAGES = (), ()
@@ -39,8 +39,8 @@ def stages_hint(layers, view):
     if stages:
         example = " ".join(stages[:2])
         return (
-            f"; the net has layers for the stages {', '.join(stages)}: name them with --stage, where a command has it, "
-            f'e.g. --stage {example}; or write one into the net: state {{ stage: "{stages[0]}" }}'
+            f"; the net has layers for the stages {', '.join(stages)}: name them with --stage, first that of TRAIN, "
+            f"then that of TEST, e.g. --stage {example}"
         )
     if any(rule.HasField("min_level") or rule.HasField("max_level") for rule in rules):
         return "; the net has layers for some levels alone: write the level into it, e.g. state { level: 1 }"
@@ -153,7 +153,7 @@ class View:
         for layer in self.layers:
             for blob in layer.bottom:
                 if (id(layer), blob) not in makers:
-                    return f"layer {layer.name} takes {blob}, which no layer before it makes"
+                    return f"layer {title(layer)} takes {blob}, which no layer before it makes"
         return None
 
     def check_names(self):

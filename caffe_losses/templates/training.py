@@ -7,8 +7,8 @@ import os
 from .. import losses
 from ..data import lists
 from ..data.augment import with_level
-from ..net.heads import main_heads, main_view
 from ..net.kinds import OURS
+from ..net.testing import phases_of
 from ..wiring import TestMetrics, metrics_layer
 from .known import LOSSES, TEMPLATES
 
@@ -51,7 +51,7 @@ def train_val(
     layers = n.to_proto().layer
     proto = caffe.proto.caffe_pb2.NetParameter(name=known.title, layer=[*layers[:count], *tests.layer, *layers[count:]])
     if metrics:
-        (head,) = main_heads(main_view(proto))
+        head = phases_of(proto).head()
         proto.layer.append(metrics_layer(head, TestMetrics(metrics, test_images or known.tests), batch))
     return proto
 

@@ -9,7 +9,7 @@ comments are not kept.
 """
 
 from .check import check, check_inference, check_solver, cost
-from .contract import check_contract
+from .contract import check_contract, check_statistics
 from .deploy import add_probabilities, deploy
 from .deploy_nets import is_deploy, starting
 from .describe import describe
@@ -26,6 +26,7 @@ __all__ = [
     "check_contract",
     "check_inference",
     "check_solver",
+    "check_statistics",
     "cost",
     "deploy",
     "describe",

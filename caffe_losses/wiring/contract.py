@@ -3,7 +3,7 @@
 import sys
 
 from ..net import trial
-from ..net.kinds import kind
+from ..net.kinds import kind, title
 
 PASSING = "Dropout", "Split"  # in the phase TEST, they only hand on their bottom
 
@@ -25,13 +25,24 @@ def without_passing(layers, lines):
         # the tops of a Split have one memory, so that a layer in place changes all of them
         if layer.type in PASSING and not (layer.type == "Split" and in_place.intersection(layer.top)):
             names.update((top, layer.bottom[0]) for top in layer.top)
-            gone.append(layer.name)
+            gone.append(title(layer))
         else:
             kept.append(layer)
             for top in layer.top:  # no other name is of what it overwrites: Caffe lets only one layer take that
                 names.pop(top, None)
     lines += [f"taken out, as they do nothing in TEST: {', '.join(gone)}"] if gone else []
     return kept, names
+
+
+def check_statistics(layers):
+    """ValueError for a BatchNorm that takes the statistics of each batch in TEST: its output depends on the batch."""
+    for layer in layers:
+        param = layer.batch_norm_param
+        if layer.type == "BatchNorm" and param.HasField("use_global_stats") and not param.use_global_stats:
+            raise ValueError(
+                f"layer {title(layer)} (BatchNorm) says use_global_stats: false, so that its output depends on the "
+                "other images of the batch; take that out of the net, and train again"
+            )
 
 
 def say_global_stats(layers, lines):
@@ -61,23 +72,18 @@ def count_axes_from_the_front(net):
 
 
 def check_contract(net):
-    """ValueError for a layer that only this Caffe can run, or that computes something else for each batch."""
+    """ValueError for a layer that only this Caffe can run, or one that no program but Caffe makes the same of."""
     import caffe
 
     own = set(caffe.layer_type_list())
     for layer in net.layer:
         if layer.type == "Python" or layer.type not in own:
             raise ValueError(
-                f"layer {layer.name} ({kind(layer)}) is none of Caffe's own, and other programs cannot run it; "
+                f"layer {title(layer)} ({kind(layer)}) is none of Caffe's own, and other programs cannot run it; "
                 "replace it by layers that Caffe has"
             )
         if layer.type == "Split":
             raise ValueError(
-                f"layer {layer.name} (Split): a layer works in place on one of {', '.join(layer.top)}, and so changes "
-                "all of them; give that layer a top of another name"
-            )
-        if layer.type == "BatchNorm" and not layer.batch_norm_param.use_global_stats:
-            raise ValueError(
-                f"layer {layer.name} (BatchNorm) says use_global_stats: false, so that its output depends on the other "
-                "images of the batch; take that out of the net, and train again"
+                f"layer {title(layer)} (Split): a layer works in place on one of {', '.join(layer.top)}, and so "
+                "changes all of them; give that layer a top of another name"
             )

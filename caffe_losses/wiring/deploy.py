@@ -1,23 +1,25 @@
 """Makes the net for inference of a net for training: Input for data, probabilities for the loss."""
 
-from ..net.heads import CLASS_AXIS, main_heads, main_view
-from ..net.kinds import is_loss, kind
+from ..net.heads import CLASS_AXIS
+from ..net.kinds import is_loss, kind, title
 from ..net.make import input_layer
 from ..net.sources import known_shape, prepared
+from ..net.testing import phases_of
 from ..net.view import NO_STAGES, data_tops, is_in
-from .contract import count_axes_from_the_front, say_global_stats, without_passing
+from .contract import check_statistics, count_axes_from_the_front, say_global_stats, without_passing
 from .records import Inference, Output
 
 
 def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
-    """The net for inference of a net for training.
+    """The net for inference of a net for training: its TEST phase or, if it has none at all, TRAIN, which is told.
 
     Only the layers that the scores are made of stay, so that auxiliary heads go. Dropout and Split go, too, as they do
     nothing in the phase TEST.
 
     Args:
         net: NetParameter of a train_val.
-        heads: names of the loss layers whose scores are wanted; None: those of the largest loss_weight.
+        heads: names of the losses whose scores are wanted, also of TRAIN, or of Accuracy or metrics of TEST; None: the
+            losses of the largest loss_weight or, if TEST has no loss, what is measured there.
         shapes: {top: shape} of the data; the key None is for the only top that there is.
         stages: the stages that the solver adds in TRAIN, and those in TEST.
         foreign: what only another Caffe knows of the net: {layer: {field: text}}, as `prototxt.read_foreign` gives it.
@@ -26,13 +28,19 @@ def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
         An Inference: the deploy net, what was done, its outputs, and the data layers that it had.
 
     Raises:
-        ValueError: a loss is not known, or a shape is not told.
+        ValueError: a loss is not known, a shape is not told, or the data may be those of TRAIN.
     """
-    view = main_view(net, stages)
-    chosen = main_heads(view, heads)
-    kept = view.needed([view.maker(head.layer, head.scores) for head in chosen])
-    lines = [f"{layer.name}: dropped ({kind(layer)})" for layer in view.layers if is_loss(layer)]
-    lost = [layer.name for layer in view.layers if layer.bottom and not is_loss(layer) and not is_in(layer, kept)]
+    phases = phases_of(net, stages, or_train=True)
+    view, chosen = phases.test, phases.heads(heads)
+    kept = view.needed([head.made_by(view, head.scores) for head in chosen])
+    check_statistics(kept)
+    lines = []
+    if view.phase == "TEST":
+        phases.check_data(kept)
+    else:
+        lines.append("TEST: the net has no such phase; size, mean and scale of the pictures are those of TRAIN")
+    lines += [f"{title(layer)}: dropped ({kind(layer)})" for layer in view.layers if is_loss(layer)]
+    lost = [title(layer) for layer in view.layers if layer.bottom and not is_loss(layer) and not is_in(layer, kept)]
     lines += [f"dropped, as the scores do not need them: {', '.join(lost)}"] if lost else []
     inputs = input_layers(kept, dict(shapes or {}), lines)
     layers, names = without_passing([without_training(layer) for layer in kept if layer.bottom], lines)
@@ -43,7 +51,7 @@ def deploy(net, *, heads=None, shapes=None, stages=NO_STAGES, foreign=None):
     outputs = []
     for head in chosen:
         scores = names.get(head.scores, head.scores)
-        name = "prob" if len(chosen) == 1 else f"{head.layer.name}/prob"
+        name = "prob" if len(chosen) == 1 else f"{title(head.layer)}/prob"
         blob = add_probabilities(deployed, head._replace(scores=scores), name)
         told = f"{scores}: the output, as {kind(head.layer)} takes it"
         lines.append(told if blob is None else f"{blob}: {head.activation} of {scores}")
@@ -58,7 +66,7 @@ def check_foreign(net, foreign):
         for field in foreign.get(layer.name, {}) if layer.type != "Input" else ():
             message, name = field.split()
             raise ValueError(
-                f"layer {layer.name} ({kind(layer)}): {message} has no field {name} in this Caffe, but in another; "
+                f"layer {title(layer)} ({kind(layer)}): {message} has no field {name} in this Caffe, but in another; "
                 "take it out"
             )
 

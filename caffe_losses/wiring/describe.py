@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from ..net.kinds import image_options
+from ..net.kinds import image_options, title
 from ..net.sources import class_names, options_for_testing, transform_of
 
 
@@ -43,7 +43,7 @@ def describe_picture(source, shape, description, unknown):
     options = options_for_testing(source)
     if options is None:
         unknown.append(
-            f"color, background, resize, mean, scale (layer {source.name} ({source.type}) reads no pictures)"
+            f"color, background, resize, mean, scale (layer {title(source)} ({source.type}) reads no pictures)"
         )
         return
     if shape[1] == 1:
@@ -89,5 +89,5 @@ def describe_classes(source, count, classes, description, unknown):
     if classes is not None or (isinstance(file, str) and os.path.exists(file)):
         description["classes"] = class_names(source, classes, count)
     else:
-        reason = f"{file} is not there" if isinstance(file, str) else f"layer {source.name} has no names"
+        reason = f"{file} is not there" if isinstance(file, str) else f"layer {title(source)} has no names"
         unknown.append(f"classes ({reason}; give --classes)")

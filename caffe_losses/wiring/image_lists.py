@@ -1,7 +1,7 @@
 """Has a net read image files and labels from a list, instead of what it reads now."""
 
 from ..net.contents import first_shape
-from ..net.kinds import image_options, kind
+from ..net.kinds import image_options, kind, title
 from ..net.make import copy_rules, our_layer
 from ..net.sources import batch_size, channels, known_shape, transform_options
 from ..net.view import is_in
@@ -33,7 +33,7 @@ def add_image_lists(wiring, losses, labels, image_lists):
         others = [top for top in partner.top if top != data]
         taken = [blob for blob in others if blob != labels and is_used(wiring, blob, losses)]
         if taken:
-            raise ValueError(f"layer {partner.name}: {taken[0]} is in use besides the loss; give --labels {taken[0]}")
+            raise ValueError(f"layer {title(partner)}: {taken[0]} is in use besides the loss; give --labels {taken[0]}")
     for partner in partners:
         replace(wiring, partner, partners, image_tops, labels, image_lists)
     check_one_source(wiring, losses, partners)
@@ -56,7 +56,9 @@ def check_alone(wiring, partners, image_tops):
     for partner in partners:
         images = [top for top in partner.top if top in image_tops]
         if len(images) > 1:
-            raise ValueError(f"layer {partner.name} makes {', '.join(images)} for the scores, and a list has one image")
+            raise ValueError(
+                f"layer {title(partner)} makes {', '.join(images)} for the scores, and a list has one image"
+            )
 
 
 def check_one_source(wiring, losses, partners):
@@ -67,7 +69,7 @@ def check_one_source(wiring, losses, partners):
             read = not maker.bottom and maker.type not in CONSTANT and not is_in(maker, partners)
             if read and any(is_used(wiring, top, []) for top in maker.top):
                 raise ValueError(
-                    f"layer {maker.name} ({kind(maker)}) is in use besides the loss, and would give what is of other "
+                    f"layer {title(maker)} ({kind(maker)}) is in use besides the loss, and would give what is of other "
                     "images than those of the list; take out what takes it, or give --label-source instead"
                 )
 
@@ -134,8 +136,8 @@ def images_of(wiring, partner, image_lists):
     colors = image_lists.color or COLORS.get(told)
     if colors is None:
         raise ValueError(
-            f"layer {partner.name} ({kind(partner)}) does not tell whether its images have colors; give --color BGR or "
-            "--color GRAY"
+            f"layer {title(partner)} ({kind(partner)}) does not tell whether its images have colors; give --color BGR "
+            "or --color GRAY"
         )
     if partner.type == "HDF5Data" and image_lists.mean is None and image_lists.scale is None:
         wiring.tell(partner, "its numbers are its files', and a list's are 0 to 255: see --mean and --scale")
@@ -168,7 +170,7 @@ def told_shape(partner):
 def check_size(wiring, partner, options):
     if not options.get("crop_size"):
         raise ValueError(
-            f"layer {partner.name} ({kind(partner)}) does not tell how large its images are; give --resize H,W"
+            f"layer {title(partner)} ({kind(partner)}) does not tell how large its images are; give --resize H,W"
         )
     if "crop_scale" not in options:
         wiring.tell(partner, "images keep the size of their files; give --resize H,W if they are not all large enough")
@@ -182,5 +184,7 @@ def batch_of(wiring, partner, partners):
     if wiring.batches:
         batch = for_phase(wiring, partner, partners, wiring.batches, "a --batch")
     if not batch:
-        raise ValueError(f"layer {partner.name} ({kind(partner)}) does not tell how many images it reads; give --batch")
+        raise ValueError(
+            f"layer {title(partner)} ({kind(partner)}) does not tell how many images it reads; give --batch"
+        )
     return batch

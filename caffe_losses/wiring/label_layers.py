@@ -2,7 +2,7 @@
 
 import json
 
-from ..net.kinds import image_options, kind
+from ..net.kinds import image_options, kind, title
 from ..net.make import copy_rules, layer
 from ..net.sources import BATCH_PARAMS, batch_param, batch_size
 from ..net.view import is_in
@@ -36,7 +36,7 @@ def add_label_layers(wiring, losses, labels, sources):
     others = {blob for blob in {*old, labels} if wiring.is_taken(blob, besides=losses)}
     clash = [maker for maker in wiring.layers if labels in maker.top]
     if clash and (labels not in old or labels in others):
-        raise ValueError(f"layer {clash[0].name} makes {labels} already; give --labels another name, or no source")
+        raise ValueError(f"layer {title(clash[0])} makes {labels} already; give --labels another name, or no source")
     images, label_makers = makers(wiring, image_tops), makers(wiring, old)
     left = list(label_makers)
     partners = chosen(wiring, images, label_makers)
@@ -73,13 +73,13 @@ def batch_of(wiring, partner):
     """Images at a time of a data layer, as it says or as the user does. ValueError if neither does."""
     batch = batch_size(partner) if partner.type in BATCH_PARAMS else None
     if image_options(partner) is not None:
-        raise ValueError(f"layer {partner.name} ({kind(partner)}) reads a list in its own order; give --image-list")
+        raise ValueError(f"layer {title(partner)} ({kind(partner)}) reads a list in its own order; give --image-list")
     if not batch and wiring.batches:
         batch = for_phase(wiring, partner, [], wiring.batches, "a --batch")
         wiring.tell(partner, f"see that this {kind(partner)} gives {batch} images at a time, and does not shuffle them")
     if not batch:
         raise ValueError(
-            f"layer {partner.name} ({kind(partner)}) has no batch size to follow; give --batch, or add labels by hand"
+            f"layer {title(partner)} ({kind(partner)}) has no batch size to follow; give --batch, or add labels by hand"
         )
     return batch
 
@@ -105,7 +105,7 @@ def take_labels(wiring, loss, labels):
         before = view.layers[: view.index(loss)]
         if not any(labels in other.top for other in before):
             raise ValueError(
-                f"layer {loss.name}: no layer before it makes {labels}; name a top of the net with --labels, "
+                f"layer {title(loss)}: no layer before it makes {labels}; name a top of the net with --labels, "
                 "or say where the labels are with --label-source"
             )
         warn_of_single(wiring, *view.origin(loss, labels))

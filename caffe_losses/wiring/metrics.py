@@ -2,7 +2,7 @@
 
 from ..metrics import MultiLabelMetrics
 from ..net.heads import head_of
-from ..net.kinds import kind, weight
+from ..net.kinds import kind, title, weight
 from ..net.make import our_layer
 from ..net.sources import batch_size
 from ..net.view import PHASES
@@ -36,7 +36,9 @@ def add_metrics(wiring, losses, test_metrics):
     makers = [top.layer for top in view.made_of(head.layer, head.labels)]
     batch = next(filter(None, map(batch_size, makers)), None)
     if batch is None:
-        raise ValueError(f"layer {makers[0].name} ({kind(makers[0])}) has no batch size; add MultiLabelMetrics by hand")
+        raise ValueError(
+            f"layer {title(makers[0])} ({kind(makers[0])}) has no batch size; add MultiLabelMetrics by hand"
+        )
     layer = metrics_layer(head, test_metrics, batch)
     MultiLabelMetrics(metrics=list(test_metrics.names), **head.label_options)  # refuses what it cannot do
     taken = {other.name for other in wiring.layers} | {top for other in wiring.layers for top in other.top}

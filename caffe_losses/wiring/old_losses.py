@@ -1,7 +1,7 @@
 """Which losses of a net are replaced."""
 
 from ..net.heads import check_names, head_of
-from ..net.kinds import LEARNED, is_known_loss, is_loss, kind
+from ..net.kinds import LEARNED, is_known_loss, is_loss, kind, title
 from ..net.view import is_in
 
 
@@ -25,26 +25,26 @@ def old_losses(wiring, names):
 
 
 def is_to_replace(wiring, views, layer, names):
-    if names and layer.name not in names:
+    if names and title(layer) not in names:
         wiring.tell(layer, f"left as it is ({kind(layer)})")
         return False
     if not names and not is_known_loss(layer):
         raise ValueError(
-            f"layer {layer.name} ({kind(layer)}) is a loss that is not known here; name those to replace with --head"
+            f"layer {title(layer)} ({kind(layer)}) is a loss that is not known here; name those to replace with --head"
         )
     if len(layer.bottom) < 2:
-        raise ValueError(f"layer {layer.name} ({kind(layer)}): expected two bottoms, got {len(layer.bottom)}")
+        raise ValueError(f"layer {title(layer)} ({kind(layer)}): expected two bottoms, got {len(layer.bottom)}")
     mine = [view for view in views.values() if view.has(layer)]
     if not is_known_loss(layer) and len([blob for blob in layer.bottom if mine[0].ancestry(layer, blob)[1]]) > 1:
         raise ValueError(
-            f"layer {layer.name} ({kind(layer)}) compares learned blobs, not scores with labels; replace it by hand"
+            f"layer {title(layer)} ({kind(layer)}) compares learned blobs, not scores with labels; replace it by hand"
         )
     in_order(layer, head_of(mine[0], layer).scores)
     scores, labels = layer.bottom[:2]
     if all(view.are_labels(layer, labels, scores) for view in mine):
         return True
     if names:
-        raise ValueError(f"layer {layer.name}: expected labels, got {labels}, made of what {scores} are made of")
+        raise ValueError(f"layer {title(layer)}: expected labels, got {labels}, made of what {scores} are made of")
     wiring.tell(layer, f"left as it is: {kind(layer)} of {scores} and {labels}, which are not labels")
     return False
 
@@ -61,7 +61,7 @@ def check_same_labels(view, layers):
     """One kind of labels cannot take the place of several."""
     origins = {(id(top.layer), top.top) for top in (view.origin(layer, layer.bottom[1]) for layer in layers)}
     if len(origins) > 1:
-        reads = ", ".join(f"{layer.name} reads {layer.bottom[1]}" for layer in layers)
+        reads = ", ".join(f"{title(layer)} reads {layer.bottom[1]}" for layer in layers)
         raise ValueError(f"the losses have different labels: {reads}; name those to replace with --head")
 
 
@@ -86,7 +86,7 @@ def drop_accuracies(wiring, loss):
         if last_learned(wiring, layer) & last_learned(wiring, loss):
             reason = "takes one label an image" if layer.type == "Accuracy" else "is of another Caffe"
             if any(wiring.is_taken(top) for top in layer.top):
-                raise ValueError(f"layer {layer.name} ({layer.type}) {reason}, but its top is in use")
+                raise ValueError(f"layer {title(layer)} ({layer.type}) {reason}, but its top is in use")
             wiring.remove(layer, f"{layer.type} {reason}")
     for layer in wiring.layers:
         if loss.bottom[1] in layer.bottom and not is_loss(layer) and layer.type != "Silence":

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from ..net.kinds import kind
+from ..net.kinds import kind, title
 from ..net.make import copy_rules, layer
 from ..net.sources import BATCH_PARAMS
 from ..net.view import PHASES, is_in, may_be_in, rules_of
@@ -69,9 +69,9 @@ def for_phase(wiring, partner, siblings, values, what):
     """Of one or two values, for TRAIN and for TEST, that of a data layer."""
     phases = phases_read(wiring, partner, siblings)
     if len(values) != len(PHASES) and phases != ["TRAIN"]:
-        raise ValueError(f"layer {partner.name} reads for the TEST phase; give {what} for TRAIN and one for TEST")
+        raise ValueError(f"layer {title(partner)} reads for the TEST phase; give {what} for TRAIN and one for TEST")
     if len(phases) > 1 and len(set(values)) > 1:
-        raise ValueError(f"layer {partner.name} reads for both phases; give the same {what.split()[-1]} twice")
+        raise ValueError(f"layer {title(partner)} reads for both phases; give the same {what.split()[-1]} twice")
     return values[PHASES.index(phases[0]) if phases else 0]
 
 

@@ -1,7 +1,7 @@
 """Puts the new loss in the place of an old one, and tells what of it is lost."""
 
 from ..net.heads import options_of, takes_indices
-from ..net.kinds import LABEL_LOSSES, is_known_loss, kind, our_loss, published_loss, weight
+from ..net.kinds import LABEL_LOSSES, is_known_loss, kind, our_loss, published_loss, title, weight
 from ..net.make import copy_rules, our_layer
 from ..net.published import lost_parameters
 
@@ -67,7 +67,7 @@ def kept_tops(wiring, loss):
     kept = tops[: 2 if has_second else 1]
     for top in tops[len(kept) :]:
         if wiring.is_taken(top):
-            raise ValueError(f"layer {loss.name}: {top} is in use, and {wiring.loss.name()} does not make it")
+            raise ValueError(f"layer {title(loss)}: {top} is in use, and {wiring.loss.name()} does not make it")
         what = "only the loss" if not wiring.loss.has_probabilities else "the loss and its probabilities"
         wiring.tell(loss, f"top {top} removed: {wiring.loss.name()} has {what}")
     return kept

@@ -1,6 +1,6 @@
 """Gives a net another number of classes."""
 
-from ..net.kinds import LEARNED, is_loss, kind
+from ..net.kinds import LEARNED, is_loss, kind, title
 from ..net.view import is_in
 from .deploy_nets import renew
 from .wiring import reaches
@@ -23,10 +23,10 @@ def resize(wiring, view, loss, num_classes, resized, old_losses):
         wiring.tell(scorer, f"has {num_classes} outputs already, so that pretrained weights load into it")
         return
     if scorer.type == "Convolution" and num_classes % param.group:
-        raise ValueError(f"layer {scorer.name} has {param.group} groups, which do not divide {num_classes}")
+        raise ValueError(f"layer {title(scorer)} has {param.group} groups, which do not divide {num_classes}")
     shared = sharing(wiring, scorer)
     if shared:
-        raise ValueError(f"layer {scorer.name} shares its weights by name with {shared[0]}; resize them by hand")
+        raise ValueError(f"layer {title(scorer)} shares its weights by name with {shared[0]}; resize them by hand")
     old, new = scorer.name, free_name(wiring, f"{scorer.name}_{num_classes}")
     wiring.tell(scorer, f"{param.num_output} -> {num_classes} outputs")
     wiring.tell(scorer, f"renamed {new}: pretrained weights pass it by, and it trains from scratch")
@@ -63,19 +63,19 @@ def scorer_of(view, loss, old_losses):
     while maker.type not in ("InnerProduct", "Convolution"):
         if maker.type not in TRANSPARENT or len(maker.bottom) != 1:
             raise ValueError(
-                f"layer {loss.name}: its scores come through {maker.name} ({kind(maker)}), so that it is not clear "
+                f"layer {title(loss)}: its scores come through {title(maker)} ({kind(maker)}), so that it is not clear "
                 "what to resize; do it by hand and leave --num-classes out"
             )
         maker = view.maker(maker, maker.bottom[0])
     for taker in reaches(view, maker):
         if taker.type in LEARNED:
             raise ValueError(
-                f"layer {maker.name} feeds {taker.name} ({kind(taker)}) too, whose weights depend on its size; "
+                f"layer {title(maker)} feeds {title(taker)} ({kind(taker)}) too, whose weights depend on its size; "
                 "resize both by hand and leave --num-classes out"
             )
         if is_loss(taker) and not is_in(taker, old_losses):
             raise ValueError(
-                f"layer {maker.name} feeds {taker.name} ({kind(taker)}) too, which stays as it is; "
+                f"layer {title(maker)} feeds {title(taker)} ({kind(taker)}) too, which stays as it is; "
                 "give --head for it too, or resize by hand and leave --num-classes out"
             )
     return maker

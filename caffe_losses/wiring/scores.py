@@ -2,7 +2,7 @@
 
 from .. import losses
 from ..net.bounds import ACTIVATIONS, bounding, bounds
-from ..net.kinds import LEARNED, is_loss, kind
+from ..net.kinds import LEARNED, is_loss, kind, title
 from ..net.view import is_in
 from .wiring import reaches
 
@@ -17,8 +17,8 @@ def take_scores(wiring, phase, loss):
         activation = getattr(losses, new.of_scores).activation
         if maker.type != activation:
             raise ValueError(
-                f"layer {loss.name}: {new.name()} takes probabilities from a {activation} layer, and {blob} "
-                f"comes from {maker.name} ({kind(maker)}); use {new.of_scores}, which takes scores"
+                f"layer {title(loss)}: {new.name()} takes probabilities from a {activation} layer, and {blob} "
+                f"comes from {title(maker)} ({kind(maker)}); use {new.of_scores}, which takes scores"
             )
     elif maker.type in PROBABILITIES:
         bypass(wiring, view, loss, maker)
@@ -26,17 +26,17 @@ def take_scores(wiring, phase, loss):
 
 def bypass(wiring, view, loss, maker):
     scores, probabilities = maker.bottom[0], maker.top[0]
-    others = [taker.name for taker in view.takers(maker, probabilities) if taker is not loss]
+    others = [title(taker) for taker in view.takers(maker, probabilities) if taker is not loss]
     if scores != probabilities:
         loss.bottom[0] = scores
-        wiring.tell(loss, f"takes {scores}, before the {maker.type} {maker.name}")
+        wiring.tell(loss, f"takes {scores}, before the {maker.type} {title(maker)}")
         if not wiring.is_taken(probabilities):
             wiring.remove(maker, f"nothing else takes this {maker.type}")
     elif not others:
         wiring.remove(maker, f"{wiring.loss.name()} takes scores, before the {maker.type}")
     else:
         raise ValueError(
-            f"layer {maker.name} makes probabilities in place, for {loss.name} and for {', '.join(others)}; "
+            f"layer {title(maker)} makes probabilities in place, for {title(loss)} and for {', '.join(others)}; "
             "give it a top of its own"
         )
 
@@ -58,9 +58,9 @@ def unbound(wiring, phase, loss, old):
         text = f"{kind(hindrance)} lets no score be {limits}, so that {wiring.loss.name()} could not learn"
         others = in_the_way(view, hindrance, old)
         if others or hindrance.type not in ACTIVATIONS:
-            reason = f", and {others[0].name} needs it" if others else ""
+            reason = f", and {title(others[0])} needs it" if others else ""
             raise ValueError(
-                f"layer {loss.name}: its scores come through {hindrance.name}, and {text}{reason}; "
+                f"layer {title(loss)}: its scores come through {title(hindrance)}, and {text}{reason}; "
                 "have the loss take scores from before it, by hand"
             )
         take_out(wiring, hindrance)

@@ -3,7 +3,7 @@
 import json
 
 from ..net.conditions import check_labels
-from ..net.kinds import LEARNED, kind
+from ..net.kinds import LEARNED, kind, title
 from ..net.view import PHASES, View, copies, is_in, stages_hint, views
 
 
@@ -32,7 +32,7 @@ class Wiring:
                 self.lines.append(f"{phase}: not looked at, as {self.view(phase).missing() or 'it has no layer'}{hint}")
 
     def tell(self, layer, text):
-        line = f"{layer.name}: {text}"
+        line = f"{title(layer)}: {text}"
         if line not in self.told:
             self.told.add(line)
             self.lines.append(line)
@@ -88,8 +88,8 @@ class Wiring:
                 message, name = field.split()
                 remedy = "take it out" if layer.bottom else "take it out, or have --image-list replace the layer"
                 raise ValueError(
-                    f"layer {layer.name} ({kind(layer)}): {message} has no field {name} in this Caffe, but in another; "
-                    f"{remedy}"
+                    f"layer {title(layer)} ({kind(layer)}): {message} has no field {name} in this Caffe, but in "
+                    f"another; {remedy}"
                 )
 
 
@@ -98,7 +98,7 @@ def made_twice(view):
     for layer in view.layers:
         for blob in layer.top:
             if blob in made and blob not in layer.bottom:
-                return f"both {made[blob].name} and {layer.name} make {blob}"
+                return f"both {title(made[blob])} and {title(layer)} make {blob}"
             made[blob] = layer
     return None
 

@@ -8,11 +8,18 @@ import sys
 import cv2
 import numpy as np
 
+NEEDED = "net", "weights", "inputs", "outputs", "color", "background", "mean", "scale"
+
 
 def read(path):
-    """The JSON, with the paths in it as seen from here."""
+    """The JSON, with the paths in it as seen from here. What may be missing are resize, classes and thresholds."""
     with open(path, encoding="utf-8") as file:
         spec = json.load(file)
+    absent = [key for key in NEEDED if key not in spec]
+    if absent:
+        raise SystemExit(f"{path} does not say {', '.join(absent)}; write that there, see docs/deployment.md")
+    if "resize" not in spec:
+        print(f"{path} does not say resize: pictures are cut as large as they are; write it there", file=sys.stderr)
     for key in ("net", "weights"):
         spec[key] = os.path.join(os.path.dirname(path), spec[key])
     return spec
@@ -29,8 +36,10 @@ def picture(spec, path):
     if whole.shape[2:] == (4,):
         opaque = whole[:, :, 3:] / np.float32(255)
         image = np.rint(image * opaque + np.float32(spec["background"]) * (1 - opaque)).astype(np.uint8)
-    if spec["resize"]:
+    if spec.get("resize"):
         image = cv2.resize(image, (spec["resize"][1], spec["resize"][0]))
+    if image.shape[0] < height or image.shape[1] < width:
+        raise SystemExit(f"{path} is {image.shape[0]} x {image.shape[1]}, and the net takes {height} x {width}")
     top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
     image = image[top : top + height, left : left + width].reshape(height, width, channels)
     values = (image - np.float32(spec["mean"])) * np.float32(spec["scale"])
@@ -46,7 +55,8 @@ def tags(spec, probabilities):
         chosen = [c for c in best if probabilities[c] >= 0.5]
     else:
         chosen = best[:5]
-    return [(spec["classes"][c], probabilities[c]) for c in best if c in chosen or c == best[0]]
+    names = spec.get("classes") or [str(c) for c in range(len(probabilities))]
+    return [(names[c], probabilities[c]) for c in best if c in chosen or c == best[0]]
 
 
 if __name__ == "__main__":
