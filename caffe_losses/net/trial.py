@@ -52,7 +52,7 @@ def measure(net, labels):
 
     labels  as in `run`. Failure if the net does not load or run
     """
-    result = in_process([net], None, phase="TRAIN", run=True, labels=labels, seconds=1.0)
+    result = in_process([net], None, phase="TRAIN", run=True, labels=labels, seconds=0.3)
     return {name: result[name] for name in ("parameters", "seconds")}
 
 
