@@ -340,11 +340,11 @@ def test_stages_on_the_command_line(tmp_path, capsys, monkeypatch):
 
 
 @pytest.mark.slow
-def test_forty_thousand_layers():
-    deep = "".join(layer(f"r{k}", "Dropout", "data", "data") for k in range(20000))
-    deep += "".join(layer(f"f{k}", "Flatten", f"b{k}", f"b{k + 1}") for k in range(20000))
-    text = DATA.replace('top: "label"', 'top: "b0"') + deep + FC + LOSS.replace('"label"', '"b20000"')
+def test_twenty_thousand_layers():
+    deep = "".join(layer(f"r{k}", "Dropout", "data", "data") for k in range(10000))
+    deep += "".join(layer(f"f{k}", "Flatten", f"b{k}", f"b{k + 1}") for k in range(10000))
+    text = DATA.replace('top: "label"', 'top: "b0"') + deep + FC + LOSS.replace('"label"', '"b10000"')
     start = time.process_time()
     net, _ = wire(text, "SigmoidCrossEntropyLoss", num_classes=3, sources=["a", "a"])
-    assert len(net) == 20004
-    assert time.process_time() - start < 60
+    assert len(net) == 10004
+    assert time.process_time() - start < 15
