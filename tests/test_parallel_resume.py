@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def start(tmp_path_factory):
-    """A function that trains the net to iteration 3, once with each type of solver, and puts its snapshot into a folder."""
+    """A function that puts the net and its snapshot of iteration 3 into a folder; it trains once with each solver."""
     trainings = {}
 
     def copy(folder, kind="SGD"):
