@@ -13,7 +13,7 @@ from caffe_losses.data import Batches, close_workers, feed
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"classes": 3, "batch_size": 4}
+SMALL = {"classes": 3, "batch_size": 4, "workers": 1}
 
 
 def batches(source, train=False, **options):
