@@ -2,7 +2,7 @@
 # make example    train and compare both losses on the Yeast benchmark
 # make emoji      hashtags from pictures: three losses, with and without resampling (3 minutes)
 # make test-fast  the tests that start no process and train nothing: under a minute, after each edit
-# make test       all tests, on real Caffe
+# make test       all tests, on real Caffe: under five minutes on two cores
 # make test-hosts  training on two hosts, which are network namespaces: as root
 # make kill-test  50 random kills of a running training
 # make test-oldest  the tests without Caffe on OLDEST, a Python 3.6, with the oldest numpy admitted
@@ -37,11 +37,12 @@ example: all
 emoji: all
 	@$(run)python examples/emoji/run.py
 
+# worksteal leaves the tests of a file, and what they share, on one process.
 test-fast: all
-	$(run)pytest -q -n auto -m "not slow"
+	$(run)pytest -q -n auto --dist worksteal -m "not slow"
 
 test: all .venv/mpi-installed
-	$(run)pytest -q -n auto
+	$(run)pytest -q -n auto --dist worksteal
 
 # Open MPI's mpirun, for the tests on several processes: apart from docker/packages.txt, as Caffe does not need it.
 .venv/mpi-installed: .venv/package-installed

@@ -44,3 +44,10 @@ put_right(src/caffe/common.cpp "  CUDA_CHECK(cudaGetDeviceProperties(&prop, devi
 put_right(python/caffe/io.py "arr.tostring()" "arr.tobytes()")
 put_right(python/caffe/io.py "np.fromstring(" "np.frombuffer(")
 put_right(python/caffe/io.py "as_grey=" "as_gray=")
+
+# scikit-image is two thirds of what importing caffe takes, and most programs read no picture through it.
+put_right(python/caffe/io.py "import skimage.io\nfrom scipy.ndimage import zoom\nfrom skimage.transform import resize\n" "")
+put_right(python/caffe/io.py "    img = skimage." "    import skimage.io\n    img = skimage.")
+put_right(python/caffe/io.py "    if im.shape[-1] == 1 or" "    from scipy.ndimage import zoom
+    from skimage.transform import resize
+    if im.shape[-1] == 1 or")

@@ -8,6 +8,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [ROOT, os.environ.get("PYTHONPATH")]))
 os.environ.setdefault("GLOG_minloglevel", "2")  # before caffe is imported: only errors
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # and before numpy: the tests themselves share the cores
 
 from caffe_losses import kernels  # noqa: E402
 

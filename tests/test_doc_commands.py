@@ -95,8 +95,10 @@ def walk(tmp_path_factory):
     here = {"~/caffe_losses/.venv": sys.prefix, "~/caffe_losses": str(documents.ROOT), "mobilenet": "lenet"}
     text = functools.reduce(lambda text, word: text.replace(word, here[word]), here, block.text)
     first = shell(text, folder)
-    again = shell(text, folder)
-    assert "net is trained: net/best.caffemodel" in again
+    trains, figures = text.split("caffe-losses plot")
+    assert "net is trained: net/best.caffemodel" in shell(trains, folder)  # all of it can be repeated
+    for words in documents.commands("caffe-losses plot" + figures):
+        assert "--force" in words or not {"-o", "--json", "--tune-thresholds"} & {*words}
     return folder, first
 
 

@@ -192,6 +192,7 @@ def trained(request, tmp_path_factory):
     write_list(folder, 30, 4)
     (folder / "names.txt").write_text("\n".join(NAMES))
     param = {"source": f"{folder}/list.txt", "batch_size": 8, "classes": f"{folder}/names.txt", "scale": 0.01}
+    param["workers"] = 1
     data = (
         'layer { name: "data" type: "Python" top: "data" top: "labels" python_param { module: "caffe_losses.layers" '
         f"layer: \"MultiLabelImageData\" param_str: '{json.dumps(param)}' }} }}\n"

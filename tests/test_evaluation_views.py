@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import product
 
 import caffe
 import numpy as np
@@ -28,6 +29,8 @@ EACH_VIEW = {  # of pictures of 12 x 16: rows and columns where the crops start,
     ("--crops", "5"): ([(2, 4), (0, 0), (0, 8), (4, 0), (4, 8)], False),
     ("--crops", "5", "--mirror"): ([(2, 4), (0, 0), (0, 8), (4, 0), (4, 8)], True),
 }
+
+CASES = [*product(["SigmoidCrossEntropyLoss"], EACH_VIEW), ("MultiLabelSoftmaxLoss", ("--crops", "5", "--mirror"))]
 
 
 def probabilities(scores, makes):
@@ -114,8 +117,7 @@ def expected(folder, makes, arguments):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", EACH_VIEW)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss, arguments", CASES)
 def test_evaluate(folder, loss, arguments, capsys):
     out = folder / "figures.json"
     fixed = ["evaluate", *write_net(folder, loss), "--json", str(out), "--force"]
@@ -136,8 +138,7 @@ def test_evaluate(folder, loss, arguments, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arguments", EACH_VIEW)
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss, arguments", CASES)
 def test_predict(folder, loss, arguments, capsys):
     names = [f"{folder}/{k}.png" for k in range(COUNT)]
     assert main(["predict", *write_net(folder, loss), "--json", "--top-k", "3", *arguments, *names]) == 0

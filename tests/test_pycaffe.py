@@ -1,5 +1,7 @@
 """pycaffe of the Caffe that docker/install-caffe builds: its data, nets, Python layers and solvers."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import caffe
@@ -274,3 +276,17 @@ def test_caffe_io_reads_what_it_writes(tmp_path):
     path = str(tmp_path / "image.png")
     skimage.io.imsave(path, pixels.transpose(1, 2, 0), check_contrast=False)
     np.testing.assert_allclose(caffe.io.load_image(path), pixels.transpose(1, 2, 0) / 255, rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [3, 2])  # by scikit-image, and by scipy
+def test_caffe_io_resizes(channels):
+    slope = np.arange(8, dtype=np.float32)[:, None, None] * np.ones((8, 6, channels), np.float32)
+    resized = caffe.io.resize_image(slope, (4, 3))
+    assert resized.shape == (4, 3, channels)
+    assert (np.diff(resized[:, 1, 0]) > 1.5).all()
+
+
+@pytest.mark.slow
+def test_importing_caffe_does_not_wait_for_scikit_image():
+    code = "import sys, caffe; print({'scipy', 'skimage'} & {*sys.modules})"
+    assert subprocess.check_output([sys.executable, "-c", code]).split() == [b"set()"]

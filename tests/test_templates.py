@@ -95,9 +95,9 @@ def test_committed_files_are_what_the_generator_writes(net, loss):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("net, loss", [*LOSSES.items(), ("lenet", "sigmoid"), ("googlenet", "sigmoid")])
+@pytest.mark.parametrize("net, loss", LOSSES.items())
 def test_trains_in_the_caffe_program(net, loss, gray, color):
-    """Each net with a loss; test_parameters_and_deploy_net has a gradient of each with both."""
+    """Each net with a loss; test_parameters_and_deploy_net has a gradient of each with the other."""
     folder = gray if net == "lenet" else color
     files = templates.template(net, loss, batch=1, iter_size=1, test_images=1)
     (folder / "train_val.prototxt").write_text(files["train_val.prototxt"])
@@ -140,7 +140,7 @@ def with_inputs(net, loss, path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("net, loss", EVERY)
+@pytest.mark.parametrize("net, loss", sorted({*EVERY} - {*LOSSES.items()}))
 def test_parameters_and_deploy_net(net, loss, tmp_path):
     """As many as in the papers, a gradient for each, and deploy's probabilities are those of the trained net."""
     caffe.set_random_seed(0)
@@ -186,7 +186,7 @@ def test_published_weights_load(net, stock):
     "data, label_format", [("lmdb", "DENSE"), ("lmdb", "INDEX"), ("lmdb-hdf5", "DENSE"), ("hdf5", "INDEX")]
 )
 def test_warm_up_and_halvings(data, label_format, gray):
-    """Both solvers in the caffe program, on each data source: the rates that it prints are the recipe's."""
+    """The caffe program warms up on each data source, and trains on: the rates that it prints are the recipe's."""
     folder = gray / "index" if label_format == "INDEX" else gray
     options = ["--data", data, "--label-format", label_format, "--images", 8, "--batch", 2, "--iter-size", 2]
     options += ["--test-images", 4, "--epochs", 33, "--warmup-epochs", 2, "--force"]
@@ -194,9 +194,10 @@ def test_warm_up_and_halvings(data, label_format, gray):
     warmup = rates(folder, "--solver", "warmup_solver.prototxt")
     base_lr = 0.16 * 4 / 256
     assert warmup == pytest.approx([base_lr * (0.1 + 0.9 * i / 4) for i in range(4)], rel=1e-4)
-    snapshot = "lenet_softmax_iter_4.solverstate"
-    after = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
-    assert after == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
+    if data == "hdf5":
+        snapshot = "lenet_softmax_iter_4.solverstate"
+        after = rates(folder, "--solver", "solver.prototxt", "--snapshot", snapshot)
+        assert after == pytest.approx([base_lr * 0.5 ** (i // 6) for i in range(4, 66)], rel=1e-4)
 
 
 @pytest.mark.slow
@@ -208,7 +209,7 @@ def test_lists_of_image_files(label_format, tmp_path):
     (tmp_path / "labels.csv").write_text("path,labels\n" + "".join(rows))
     assert main(["split", str(tmp_path / "labels.csv"), "-o", str(tmp_path / "lists"), "--test", "0.35"]) == 0
     options = ["--lists", tmp_path / "lists", "--label-format", label_format, "--batch", 4, "--iter-size", 1]
-    options += ["--epochs", 24, "--warmup-epochs", 1, "--metrics", "hit@1", "precision@2"]
+    options += ["--epochs", 13, "--warmup-epochs", 1, "--metrics", "hit@1", "precision@2"]
     assert command("template", "lenet", "--loss", "softmax", "-o", tmp_path / "net", *options) == 0
     solver = (tmp_path / "net" / "solver.prototxt").read_text()
     assert "test_iter: 2" in solver  # 7 images, 4 at a time
@@ -218,7 +219,7 @@ def test_lists_of_image_files(label_format, tmp_path):
         "train", "--solver", "solver.prototxt", "--snapshot", "lenet_softmax_iter_4.solverstate", cwd=tmp_path / "net"
     ).stdout
     measured = [float(value) for value in re.findall(r"Test net output #\d+: hit@1 = (\S+)", log)]
-    assert len(measured) == 24
+    assert len(measured) == 13
     assert all(abs(value * 7 - round(value * 7)) < 1e-4 for value in measured)  # printed to 6 digits
 
 
@@ -301,13 +302,23 @@ def lists(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", templates.LOSSES)
-def test_each_loss_trains_on_lists(loss, lists, tmp_path, capsys):
+def test_each_loss_runs_on_lists(loss, lists, tmp_path):
+    files = templates.template("lenet", loss, lists=str(lists), batch=4)
+    assert templates.LOSSES[loss] in files["train_val.prototxt"]
+    (tmp_path / "net.prototxt").write_text(files["train_val.prototxt"])
+    net = caffe.Net(str(tmp_path / "net.prototxt"), caffe.TRAIN)
+    assert np.isfinite(net.forward()["loss"])
+    net.backward()
+    assert net.blobs["scores"].diff.any()
+
+
+@pytest.mark.slow
+def test_it_trains_on_lists(lists, tmp_path, capsys):
     options = ["--lists", lists, "--batch", 4, "--iter-size", 1, "--epochs", 2, "--warmup-epochs", 0]
-    assert command("template", "lenet", "--loss", loss, "-o", tmp_path / "net", *options) == 0
+    assert command("template", "lenet", "--loss", "two-way", "-o", tmp_path / "net", *options) == 0
     assert "LeNet: images of 1 x 28 x 28, 3 classes, 8 iterations of 4 images, " in capsys.readouterr().out
     log = caffe_program("train", "--solver", "solver.prototxt", cwd=tmp_path / "net").stdout
     assert "Optimization Done" in log
-    assert templates.LOSSES[loss] in (tmp_path / "net" / "train_val.prototxt").read_text()
 
 
 def image_options(files, phase):

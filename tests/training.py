@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import h5py
@@ -12,6 +13,7 @@ from caffe.proto import caffe_pb2
 IMAGES, FEATURES, CLASSES = 48, 12, 6
 TRAIN = [sys.executable, "-m", "caffe_losses", "train"]
 MPIRUN = ["mpirun", "--oversubscribe", "--bind-to", "none"]
+FILES = tempfile.TemporaryDirectory(prefix="mpi")  # of mpirun. Two that make and remove one folder at once may fail
 ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "GLOG_minloglevel"},
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
@@ -19,6 +21,8 @@ ENVIRONMENT = {
     "OMPI_MCA_plm_rsh_agent": "false",  # Open MPI asks for ssh also where it starts nothing through it
     "OMPI_MCA_mpi_yield_when_idle": "1",  # there may be more ranks than cores
     "OMPI_MCA_btl_vader_single_copy_mechanism": "none",  # which a container may not be allowed
+    "OMPI_MCA_orte_tmpdir_base": FILES.name,
+    "PRTE_MCA_prte_tmpdir_base": FILES.name,  # the same in Open MPI 5
     "OPENBLAS_NUM_THREADS": "1",
 }
 DATA = """

@@ -60,7 +60,7 @@ def measure(net, labels):
 
     labels  as in `forward`. Failure if the net does not load or run
     """
-    result = of_net(net, "TRAIN", run=True, labels=labels, seconds=1.0)
+    result = of_net(net, "TRAIN", run=True, labels=labels, seconds=0.3)
     return {name: result[name] for name in ("parameters", "seconds")}
 
 

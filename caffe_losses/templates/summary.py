@@ -8,7 +8,7 @@ UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60))
 
 
 def summary(files):
-    """Lines about the files that `template` gives. The net is run for a second. Failure if Caffe does not load it."""
+    """Lines about the files that `template` gives. The net is run, for the time. Failure if Caffe does not load it."""
     from caffe.proto import caffe_pb2
 
     net, deploy = (parsed(files, name, caffe_pb2.NetParameter) for name in ("train_val.prototxt", "deploy.prototxt"))
