@@ -10,7 +10,7 @@ from .evaluation import read_log
 from .net import prototxt
 from .net.kinds import is_ours
 from .parallel import comm, launch, records
-from .parallel.lines import log_to, say
+from .parallel.lines import log_to, say, write
 
 SOLVER, WARMUP, LOG, BEST = "solver.prototxt", "warmup_solver.prototxt", "train.log", "best.caffemodel"
 
@@ -95,7 +95,7 @@ class Folder:
             )
         if last == solver.max_iter:
             if os.path.exists(BEST):
-                say(f"{self.name} is trained: {os.path.join(self.name, BEST)}; --force trains it anew")
+                write(1, f"{self.name} is trained: {os.path.join(self.name, BEST)}; --force trains it anew\n")
             else:
                 self.publish(prefix)
             return False
@@ -130,7 +130,7 @@ class Folder:
             files.Outputs([BEST], force=True).write([lambda file: shutil.copyfileobj(source, file)])
         value = there[chosen].get(self.metric)
         told = f", {self.metric} {value:.4g}" if value is not None else ""
-        say(f"{os.path.join(self.name, BEST)}: iteration {chosen} of {max(there)}{told}")
+        write(1, f"{os.path.join(self.name, BEST)}: iteration {chosen} of {max(there)}{told}\n")
 
 
 def tests(prefix):

@@ -143,7 +143,6 @@ def test_the_log_is_for_plots_and_the_terminal_for_people(trained):
     lines = done.stderr.splitlines()
     assert lines[0] == "caffe-losses: net: what Caffe prints goes to net/train.log"
     assert any(re.match(r"iteration 24: hit@1 \S+, loss \S+, mAP \S+$", line) for line in lines)
-    assert done.stdout == ""
 
 
 def test_the_best_of_what_is_kept_is_published(trained):
@@ -156,7 +155,7 @@ def test_the_best_of_what_is_kept_is_published(trained):
         assert (record["iteration"], record["type"]) == (k, "SGD")
         assert record["tests"]["mAP"] == pytest.approx(values[k], rel=1e-4)
     best = max(kept, key=lambda k: (values[k], k))
-    assert f"net/best.caffemodel: iteration {best} of 24, mAP {values[best]:.4g}\n" in done.stderr
+    assert done.stdout == f"net/best.caffemodel: iteration {best} of 24, mAP {values[best]:.4g}\n"
     assert (folder / "best.caffemodel").read_bytes() == (folder / f"{NET}_iter_{best}.caffemodel").read_bytes()
 
 
@@ -164,10 +163,10 @@ def test_it_can_be_repeated(lists, trained_folder):
     before = [(trained_folder / name).read_bytes() for name in ("train.log", "best.caffemodel")]
     template(lists, "net")  # writes the same
     done = run("net", folder=trained_folder)
-    assert "net is trained: net/best.caffemodel; --force trains it anew\n" in done.stderr
+    assert done.stdout == "net is trained: net/best.caffemodel; --force trains it anew\n"
     assert [(trained_folder / name).read_bytes() for name in ("train.log", "best.caffemodel")] == before
     (trained_folder / "best.caffemodel").unlink()  # as if the command had been killed before it wrote it
-    assert "best.caffemodel: iteration" in run("net", folder=trained_folder).stderr
+    assert "best.caffemodel: iteration" in run("net", folder=trained_folder).stdout
     assert (trained_folder / "best.caffemodel").read_bytes() == before[1]
 
 
@@ -290,7 +289,7 @@ def test_a_longer_training_that_was_there(lists, trained_folder):
     run("net", "--force", folder=folder)
     assert max(snapshots(folder)) == 18
     assert (folder / f"{NET}_iter_24.solverstate").exists()  # of the other training
-    assert "net is trained" in run("net", folder=folder).stderr
+    assert "net is trained" in run("net", folder=folder).stdout
 
 
 @pytest.mark.parametrize("line", ["snapshot_format: HDF5", "snapshot_after_train: false"])
@@ -322,7 +321,7 @@ def test_on_two_machines_with_a_disk_each(folder, written):
 def test_without_metrics_and_warm_up_the_last_is_the_best(lists, folder):
     (folder / "warmup_solver.prototxt").unlink()
     template(lists, "net", "--metrics", "--warmup-epochs", "0", "--force")
-    assert "net/best.caffemodel: iteration 24 of 24\n" in run("net", folder=folder).stderr
+    assert run("net", folder=folder).stdout == "net/best.caffemodel: iteration 24 of 24\n"
 
 
 @pytest.mark.parametrize("words, text", [
