@@ -172,6 +172,15 @@ def write_draft(draft, path, content):
             shutil.copymode(path, draft)
 
 
+def flush(path):
+    """Have a file, or the names in a folder, on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def rename(drafts):
     """Give all drafts their names. If one cannot have it, the others give theirs back."""
     kept, renamed = [], []
@@ -184,6 +193,8 @@ def rename(drafts):
             with naming(path):
                 os.replace(draft, path)
             renamed.append(path)
+        for folder in {os.path.dirname(path) or "." for path in renamed}:
+            flush(folder)
     except BaseException:
         backups = {path: backup for backup, path in kept}
         for path in renamed:

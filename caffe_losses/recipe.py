@@ -1,163 +1,154 @@
 """Trains a folder that `caffe-losses template` wrote: warm-up, training and tests in one go, and the best weights."""
 
 import glob
-import math
 import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 
 from . import files
 from .evaluation import read_log
 from .net import prototxt
 from .net.kinds import is_ours
-from .parallel import comm
-from .parallel.keep import names_a_loss
-from .parallel.snapshots import final_prefix
+from .parallel import comm, launch, records
+from .parallel.lines import log_to, say, write
 
 SOLVER, WARMUP, LOG, BEST = "solver.prototxt", "warmup_solver.prototxt", "train.log", "best.caffemodel"
 
 
-def train(folder, *, keep=None, force=False, weights=None, words=()):
+def train(folder, *, keep=None, force=False, weights=None, gpu=None, scale_lr=False, stall_timeout=None):
     """Train the solver.prototxt of a folder, from the last snapshot that there is.
 
-    The log is shown, and written to train.log. After the last iteration, the weights of the kept snapshot with the best
-    value of the first test metric are copied to best.caffemodel: without a metric, the last ones.
+    What Caffe prints goes to train.log. After the last iteration, the weights of the kept snapshot with the best value
+    of the first test metric are copied to best.caffemodel: without a metric, the last ones. The process is in the
+    folder from then on.
 
     Args:
         folder: with solver.prototxt and what that names. If warmup_solver.prototxt is there, too, it tells the warm-up.
         keep: how many snapshots are kept, the last and the best ones. None: 2, or 1 without a metric.
         force: train anew, and write over the files of a training that was there.
         weights: files to start from, as of `caffe-losses train`; not if it goes on.
-        words: more arguments of `caffe-losses train`.
+        gpu, scale_lr, stall_timeout: as of `launch.train`.
 
     Returns:
-        The exit code of `caffe-losses train`.
+        The exit code of `launch.train`.
 
     Raises:
         ValueError: the folder has no solver, or one that leaves no .caffemodel at its end; a longer training was there;
-            or other files are where log and weights are to go.
+            other files are where log and weights are to go; or what `launch.train` refuses.
         OSError: a file cannot be read or written.
     """
     path = os.path.join(folder, SOLVER)
     if not os.path.exists(path):
         raise ValueError(f"{path} is not there; give a folder that caffe-losses template wrote")
     solver = prototxt.read_solver(path)
-    check(path, solver)
-    last = None if force else last_snapshot(folder, solver)
-    log, best, metric = os.path.join(folder, LOG), os.path.join(folder, BEST), metric_of(folder, solver)
-    if last and last > solver.max_iter:
-        raise ValueError(
-            f"{path} ends at iteration {solver.max_iter}, and {folder} has a training up to {last}; give another "
-            "folder, or --force to train anew"
-        )
-    if last == solver.max_iter and os.path.exists(best):
-        print(f"{folder} is trained: {best}; --force trains it anew")
-        return 0
-    if comm.launched_rank() == 0:
-        others = sorted(glob.glob(glob.escape(os.path.join(folder, prefix_of(solver))) + "_iter_*"))
-        files.Outputs([log, best, *others], force=force or last is not None)
-    arguments = ["--keep", str(keep or (2 if metric else 1))]
-    arguments += ["--best", metric] if metric and keep != 1 else []
-    arguments += [*warmup(folder), *words]
-    if last:
-        if comm.launched_rank() == 0:
-            told = ", and leaves --weights out" if weights else ""
-            print(f"{folder} goes on from iteration {last}{told}; --force trains it anew", flush=True)
-        arguments += ["--snapshot", f"{prefix_of(solver)}_iter_{last}.solverstate"]
-    elif weights:
-        arguments += ["--weights", ",".join(os.path.abspath(path) for path in weights.split(","))]
-    code = run(folder, log, arguments, anew=last is None)
-    if code == 0 and comm.launched_rank() == 0:
-        publish_best(folder, solver, metric, best)
-    return code
-
-
-def prefix_of(solver):
-    return final_prefix(solver, SOLVER)
-
-
-def check(path, solver):
-    """ValueError for a solver that leaves no .caffemodel at its end."""
     if solver.snapshot_format == solver.HDF5 or not solver.snapshot_after_train:
         raise ValueError(f"{path}: expected snapshot_format BINARYPROTO and snapshot_after_train true; correct it")
+    weights = weights and ",".join(os.path.abspath(path) for path in weights.split(","))
+    if comm.launched_rank() == 0:
+        say(f"{folder}: what Caffe prints goes to {os.path.join(folder, LOG)}")
+    os.chdir(folder)
+    this = Folder(folder, metric_of(solver), force, weights)
+    warmup = prototxt.read_solver(WARMUP) if os.path.exists(WARMUP) else None
+    return launch.train(
+        solver=SOLVER,
+        weights=weights,
+        gpu=gpu,
+        scale_lr=scale_lr,
+        warmup=warmup.max_iter if warmup else 0,
+        warmup_lr=warmup and warmup.base_lr,
+        keep=keep or (2 if this.metric else 1),
+        best=this.metric if keep != 1 else None,
+        stall_timeout=stall_timeout,
+        folder=this,
+    )
 
 
-def snapshots(folder, solver):
-    """The iterations of the snapshots that train.log tells of and that are there. Those of other trainings are not."""
-    path = os.path.join(folder, LOG)
-    if not os.path.exists(path):
-        return []
-    text = files.read(path).decode("utf-8", "replace")
-    iterations = re.findall(rf"Snapshot {re.escape(prefix_of(solver))}_iter_(\d+)\.solverstate$", text, re.MULTILINE)
-    return [k for k in map(int, iterations) if os.path.exists(model(folder, solver, k))]
-
-
-def last_snapshot(folder, solver):
-    """The iteration of the last snapshot; None if there is none."""
-    return max(snapshots(folder, solver), default=None)
-
-
-def model(folder, solver, iteration):
-    return os.path.join(folder, f"{prefix_of(solver)}_iter_{iteration}.caffemodel")
-
-
-def metric_of(folder, solver):
+def metric_of(solver):
     """The first output of the net's first MultiLabelMetrics layer; None if it has none."""
-    path = os.path.join(folder, solver.net)
-    layers = prototxt.parse(path).layer if solver.net else ()
+    layers = prototxt.parse(solver.net).layer if solver.net else ()
     return next((layer.top[0] for layer in layers if is_ours(layer, "MultiLabelMetrics")), None)
 
 
-def warmup(folder):
-    """The arguments that make the main solver warm up as the other one does."""
-    path = os.path.join(folder, WARMUP)
-    if not os.path.exists(path):
-        return []
-    solver = prototxt.read_solver(path)
-    return ["--warmup", str(solver.max_iter), "--warmup-lr", f"{solver.base_lr:.9g}"]
+class Folder:
+    """The current folder, in which rank 0 trains: where it goes on, its log, and its best weights.
 
+    name     as the user calls it
+    metric   by which snapshots are compared, or None
+    force    whether it is trained anew
+    weights  that the user wants to start from, or None
+    """
 
-def run(folder, log, arguments, anew):
-    """`caffe-losses train` in the folder; what it prints is shown and, by the first process, written to the log."""
-    command = [sys.executable, "-m", "caffe_losses", "train", "--solver", SOLVER, *arguments]
-    writes = comm.launched_rank() == 0
-    with open(log if writes else os.devnull, "w" if anew else "a") as file:
-        process = subprocess.Popen(
-            command, cwd=folder, stderr=subprocess.PIPE, universal_newlines=True, errors="replace"
-        )
-        before = pass_on_signals(process)
+    def __init__(self, name, metric, force, weights):
+        self.name, self.metric, self.force, self.weights = name, metric, force, weights
+
+    def plan(self, solver, prefix):
+        """The .solverstate to go on from; None to start, and False if all is trained, and published.
+
+        Nothing is written. No other training has this prefix.
+        """
+        there = {} if self.force else tests(prefix)
+        last = max(there, default=None)
+        if last is not None and last > solver.max_iter:
+            raise ValueError(
+                f"{os.path.join(self.name, SOLVER)} ends at iteration {solver.max_iter}, and {self.name} has a "
+                f"training up to {last}; give another folder, or --force to train anew"
+            )
+        if last == solver.max_iter:
+            if os.path.exists(BEST):
+                write(1, f"{self.name} is trained: {os.path.join(self.name, BEST)}; --force trains it anew\n")
+            else:
+                self.publish(prefix)
+            return False
+        self.check_others(prefix, there)
+        if last is None:
+            return None
+        told = ", and leaves --weights out" if self.weights else ""
+        say(f"{self.name} goes on from iteration {last}{told}; --force trains it anew")
+        return f"{prefix}_iter_{last}.solverstate"
+
+    def check_others(self, prefix, there):
+        """Refuse to write over snapshots and weights that no training here has left."""
+        others = [] if there else [BEST, *sorted(glob.glob(glob.escape(prefix) + "_iter_*"))]
         try:
-            for line in process.stderr:
-                file.write(line)
-                file.flush()
-                sys.stderr.write(line)
-                sys.stderr.flush()
-            return process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+            files.Outputs([LOG], force=True)
+            files.Outputs(others, force=self.force)
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+
+    def start(self, prefix, *, anew):
+        """Have what Caffe prints go to the log. Returns the descriptor of the terminal."""
+        if anew:  # records of the training before, whose snapshots are written over one by one
+            for iteration in records.read_all(prefix):
+                records.remove(prefix, iteration)
+        return log_to(LOG, anew=anew)
+
+    def publish(self, prefix):
+        """Copy the best weights, and say which they are."""
+        there = tests(prefix)
+        chosen = records.best(there, self.metric)
+        with open(f"{prefix}_iter_{chosen}.caffemodel", "rb") as source:
+            files.Outputs([BEST], force=True).write([lambda file: shutil.copyfileobj(source, file)])
+        value = there[chosen].get(self.metric)
+        told = f", {self.metric} {value:.4g}" if value is not None else ""
+        write(1, f"{os.path.join(self.name, BEST)}: iteration {chosen} of {max(there)}{told}\n")
 
 
-def pass_on_signals(process):
-    """Have the process decide what a signal does. Ctrl-C reaches it from the terminal. Returns the handlers before."""
+def tests(prefix):
+    """{iteration: means of its test} of the snapshots that trainings in this folder have left, with their weights.
 
-    def pass_on(number, _):
-        process.send_signal(number)
+    Those without a record are of an older version, and train.log has their means; others are not of this folder.
+    """
+    known = {k: record.get("tests", {}) for k, record in records.read_all(prefix).items()}
+    if not known and os.path.exists(LOG):
+        known = of_log(prefix)
+    return {k: means for k, means in known.items() if os.path.exists(f"{prefix}_iter_{k}.caffemodel")}
 
-    handlers = {signal.SIGINT: lambda *_: None, signal.SIGTERM: pass_on, signal.SIGHUP: pass_on}
-    return {number: signal.signal(number, handler) for number, handler in handlers.items()}
 
-
-def publish_best(folder, solver, metric, best):
-    """Copy the best weights, and say which they are."""
-    values = read_log(os.path.join(folder, LOG)).test.get(metric, {}) if metric else {}
-    values = {k: value for k, value in values.items() if not math.isnan(value)}
-    worst, sign = (math.inf, -1) if metric and names_a_loss(metric) else (-math.inf, 1)
-    chosen = max(snapshots(folder, solver), key=lambda k: (sign * values.get(k, worst), k))
-    with open(model(folder, solver, chosen), "rb") as source:
-        files.Outputs([best], force=True).write([lambda file: shutil.copyfileobj(source, file)])
-    told = f", {metric} {values[chosen]:.4g}" if chosen in values else ""
-    print(f"{best}: iteration {chosen} of {solver.max_iter}{told}")
+def of_log(prefix):
+    """What an older version's train.log tells: {iteration: means of its test}."""
+    text = files.read(LOG).decode("utf-8", "replace")
+    iterations = re.findall(rf"Snapshot {re.escape(prefix)}_iter_(\d+)\.solverstate$", text, re.MULTILINE)
+    if not iterations:
+        return {}
+    series = read_log(LOG).test
+    return {k: {name: of_one[k] for name, of_one in series.items() if k in of_one} for k in map(int, iterations)}

@@ -25,6 +25,7 @@ def test_going_on_from_a_snapshot(tmp_path, snapshot_format):
     solver = write_solver(tmp_path, "net", **more)
     train(2, solver)
     names = {f"net_iter_{k}.{kind}{end}" for k in (12, 20) for kind in ("caffemodel", "solverstate")}
+    names |= {f"net_iter_{k}.json" for k in (12, 20)}
     assert {path.name for path in tmp_path.glob("net*iter*")} == names
     assert not list(tmp_path.glob("*.writing"))
     through = arrays(tmp_path / f"net_iter_20.caffemodel{end}", tmp_path)

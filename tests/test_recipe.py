@@ -1,12 +1,13 @@
 """A folder that template wrote, trained in one go: the same as by hand, resumed, repeated, stopped."""
 
-import math
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -15,8 +16,9 @@ from pictures import write_pictures
 from training import ENVIRONMENT, MPIRUN
 from training import weights as weights_of
 
-from caffe_losses import recipe
 from caffe_losses.__main__ import main
+from caffe_losses.evaluation import read_log
+from caffe_losses.parallel import records
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +49,7 @@ def trained(written, tmp_path_factory):
     """(net/ after its training, the finished process)."""
     folder = tmp_path_factory.mktemp("trained") / "net"
     shutil.copytree(str(written), str(folder))
-    done = run("net", folder=folder)
-    assert done.returncode == 0, done.stderr
-    return folder, done
+    return folder, run("net", folder=folder)
 
 
 @pytest.fixture
@@ -81,16 +81,51 @@ def set_end(folder, iteration):
     path.write_text(re.sub(r"max_iter: \d+", f"max_iter: {iteration}", path.read_text()))
 
 
-def run(*words, folder, ranks=0):
-    command = [sys.executable, "-m", "caffe_losses", "train", *words]
-    if ranks:
-        command = [*MPIRUN, "-n", str(ranks), *command]
-    return subprocess.run(command, cwd=str(folder.parent), env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+COMMAND = [sys.executable, "-m", "caffe_losses", "train"]
 
 
-def test_it_is_the_warm_up_and_the_training_by_hand(trained, trained_folder):
+def run(*words, folder, ranks=0, check=True, **environment):
+    command = [*MPIRUN, "-n", str(ranks), *COMMAND, *words] if ranks else [*COMMAND, *words]
+    done = subprocess.run(command, cwd=str(folder.parent), env={**ENVIRONMENT, **environment}, capture_output=True,
+                          text=True, timeout=120)  # fmt: skip
+    assert not check or done.returncode == 0, done.stderr
+    return done
+
+
+def start(folder, **more):
+    """A training that takes long, once it is under way."""
+    set_end(folder, 24000)
+    more = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, **more}
+    job = subprocess.Popen([*COMMAND, "net"], cwd=str(folder.parent), env=ENVIRONMENT, **more)
+    while reached(folder) < 40:
+        assert job.poll() is None
+        time.sleep(0.05)
+    return job
+
+
+def reached(folder):
+    """The last iteration in the log."""
+    log = folder / "train.log"
+    iterations = re.findall(r"Iteration (\d+) \(", log.read_text()) if log.exists() else []
+    return int(iterations[-1]) if iterations else -1
+
+
+def snapshots(folder):
+    return sorted(records.read_all(str(folder / NET)))
+
+
+def same_as_unstopped(folder, written, end):
+    """Whether the weights at the end are, to the bit, those of a training that nobody stopped."""
+    whole = folder.parent / "whole" / "net"
+    shutil.copytree(str(written), str(whole))
+    set_end(whole, end)
+    run("net", folder=whole)
+    name = f"{NET}_iter_{end}.caffemodel"
+    return (whole / name).read_bytes() == (folder / name).read_bytes()
+
+
+def test_it_is_the_warm_up_and_the_training_by_hand(trained_folder):
     folder = trained_folder
-    assert (folder / "train.log").read_text() == trained[1].stderr
     last = weights_of(folder / f"{NET}_iter_24.caffemodel")
     caffe_program("train", "--solver", "warmup_solver.prototxt", cwd=folder)
     warmup = max(int(path.stem.split("_")[-1]) for path in folder.glob("*.solverstate") if "_iter_1." in path.name)
@@ -101,100 +136,160 @@ def test_it_is_the_warm_up_and_the_training_by_hand(trained, trained_folder):
         np.testing.assert_allclose(last[name], array, rtol=0, atol=2e-5, err_msg=str(name))
 
 
+def test_the_log_is_for_plots_and_the_terminal_for_people(trained):
+    folder, done = trained
+    log = (folder / "train.log").read_text()
+    assert "Optimization Done." in log and "solver.cpp" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert lines[0] == "caffe-losses: net: what Caffe prints goes to net/train.log"
+    assert any(re.match(r"iteration 24: hit@1 \S+, loss \S+, mAP \S+$", line) for line in lines)
+
+
 def test_the_best_of_what_is_kept_is_published(trained):
     folder, done = trained
-    values = dict(re.findall(r"Iteration (\d+), Testing net[^$]*?mAP = (\S+)", done.stderr))
-    kept = [int(path.stem.split("_")[-1]) for path in folder.glob("*_iter_*.caffemodel")]
+    values = read_log(str(folder / "train.log")).test["mAP"]
+    kept = snapshots(folder)
     assert len(kept) == 2 and 24 in kept
-    best = max(kept, key=lambda k: (float(values[str(k)]), k))
-    assert done.stdout == f"net/best.caffemodel: iteration {best} of 24, mAP {float(values[str(best)]):.4g}\n"
+    for k in kept:
+        record = json.loads((folder / f"{NET}_iter_{k}.json").read_text())
+        assert (record["iteration"], record["type"]) == (k, "SGD")
+        assert record["tests"]["mAP"] == pytest.approx(values[k], rel=1e-4)
+    best = max(kept, key=lambda k: (values[k], k))
+    assert done.stdout == f"net/best.caffemodel: iteration {best} of 24, mAP {values[best]:.4g}\n"
     assert (folder / "best.caffemodel").read_bytes() == (folder / f"{NET}_iter_{best}.caffemodel").read_bytes()
 
 
-def test_of_a_loss_the_lowest_is_the_best(trained_folder, capsys):
-    folder = trained_folder
-    log, solver = folder / "train.log", solver_of(folder)
-    first, last = sorted(recipe.snapshots(str(folder), solver))
-    nan = math.nan
-    for values, best in (((0.2, 0.3), first), ((0.3, 0.2), last), ((0.3, 0.3), last), ((nan, 0.3), last)):
-        lines = [
-            f"I1125 09:28:08.7 1 solver.cpp:336] Iteration {k}, Testing net (#0)\n"
-            f"I1125 09:28:08.7 1 solver.cpp:414]     Test net output #0: ranking_loss = {value}\n"
-            f"I1125 09:28:08.7 1 sgd.cpp:273] Snapshot {NET}_iter_{k}.solverstate\n"
-            for k, value in zip((first, last), values)
-        ]
-        log.write_text("".join(lines))
-        recipe.publish_best(str(folder), solver, "ranking_loss", str(folder / "best.caffemodel"))
-        assert (
-            f"iteration {best} of 24, ranking_loss {min(value for value in values if value > 0)}"
-            in capsys.readouterr().out
-        )
-
-
-def test_it_can_be_repeated(lists, trained_folder, capsys):
+def test_it_can_be_repeated(lists, trained_folder):
     before = [(trained_folder / name).read_bytes() for name in ("train.log", "best.caffemodel")]
     template(lists, "net")  # writes the same
-    capsys.readouterr()
-    assert main(["train", "net"]) == 0
-    assert capsys.readouterr().out == "net is trained: net/best.caffemodel; --force trains it anew\n"
+    done = run("net", folder=trained_folder)
+    assert done.stdout == "net is trained: net/best.caffemodel; --force trains it anew\n"
     assert [(trained_folder / name).read_bytes() for name in ("train.log", "best.caffemodel")] == before
+    (trained_folder / "best.caffemodel").unlink()  # as if the command had been killed before it wrote it
+    assert "best.caffemodel: iteration" in run("net", folder=trained_folder).stdout
+    assert (trained_folder / "best.caffemodel").read_bytes() == before[1]
 
 
-def test_it_goes_on_after_ctrl_c(folder):
-    set_end(folder, 24000)
-    command = [sys.executable, "-m", "caffe_losses", "train", "net"]
-    job = subprocess.Popen(
-        command, cwd=str(folder.parent), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    for line in job.stderr:
-        if "Iteration 40" in line:
-            break
-    os.killpg(job.pid, signal.SIGINT)  # as a terminal does
-    job.stderr.read()
-    assert job.wait(60) == 130
-    stopped = recipe.last_snapshot(str(folder), solver_of(folder))
-    assert stopped >= 40
-    set_end(folder, stopped + 12)
+# Stopped, in each way
+
+
+@pytest.mark.parametrize("number, code", [
+    (signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9),
+], ids=["SIGINT", "SIGTERM", "SIGKILL"])  # fmt: skip
+def test_it_goes_on_to_the_same_bits(folder, written, number, code):
+    job = start(folder, start_new_session=True)
+    os.killpg(job.pid, number)  # as a terminal does
+    assert job.wait(60) == code
+    stopped = snapshots(folder)[-1]
+    assert stopped >= 40 or number == signal.SIGKILL
+    end = max(reached(folder), stopped) + 12
+    set_end(folder, end)
     done = run("net", "--weights", "net/none.caffemodel", folder=folder)
-    assert done.returncode == 0, done.stderr
-    told = f"net goes on from iteration {stopped}, and leaves --weights out; --force trains it anew\n"
-    assert done.stdout.startswith(told)
-    log = (folder / "train.log").read_text()
-    assert "Iteration 40" in log
-    assert f"_iter_{stopped + 12}.solverstate" in log
-    assert "Iteration 0," not in done.stderr
+    assert f"net goes on from iteration {stopped}, and leaves --weights out; --force trains it anew\n" in done.stderr
+    assert len(snapshots(folder)) == 2  # --keep 2, whoever wrote them
+    assert len(list(folder.glob("*.caffemodel"))) == 3
+    assert same_as_unstopped(folder, written, end)
 
 
-def solver_of(folder):
-    return recipe.prototxt.read_solver(str(folder / "solver.prototxt"))
-
-
-def test_a_signal_to_the_command_reaches_the_training(folder):
-    set_end(folder, 24000)
-    command = [sys.executable, "-m", "caffe_losses", "train", "net"]
-    job = subprocess.Popen(command, cwd=str(folder.parent), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True)
-    for line in job.stderr:
-        if "Iteration 20" in line:
-            break
+def test_a_reader_that_ends_ends_nothing(folder):
+    """`| head`, Ctrl-C in front of `| tee`, a terminal that is closed."""
+    job = start(folder, stderr=subprocess.PIPE, start_new_session=True)
+    job.stderr.close()
+    before = reached(folder)
+    os.killpg(job.pid, signal.SIGHUP)
+    while reached(folder) < before + 40:
+        assert job.poll() is None
+        time.sleep(0.05)
     job.terminate()
-    job.stderr.read()
     assert job.wait(60) == 143
-    assert recipe.last_snapshot(str(folder), solver_of(folder)) >= 20
 
 
-def test_a_longer_training_that_was_there(lists, trained_folder, capsys):
+def test_a_stop_while_the_net_is_set_up(folder):
+    job = subprocess.Popen(
+        [*COMMAND, "net"], cwd=str(folder.parent), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True
+    )
+    job.stderr.readline()
+    time.sleep(0.3)
+    job.send_signal(signal.SIGINT)
+    assert job.wait(60) == 130
+    assert "Traceback" not in job.stderr.read()
+    set_end(folder, 6)
+    run("net", folder=folder)
+
+
+def test_layers_that_draw_draw_the_same_after_a_stop(folder, written):
+    drop = 'layer { name: "drop" type: "Dropout" bottom: "ip1" top: "ip1" }\n'
+    for net in (folder, written):
+        text = (written / "train_val.prototxt").read_text()
+        if "Dropout" not in text:
+            place = text.index("layer {", text.index('"ip1"') + 1)
+            text = text[:place] + drop + text[place:]
+        (net / "train_val.prototxt").write_text(text)
+    for end in (7, 13):
+        set_end(folder, end)
+        run("net", folder=folder)
+    assert same_as_unstopped(folder, written, 13)
+
+
+# Wrong, and then right
+
+
+def test_a_first_try_with_a_typo(folder):
+    refused = run("net", "--weights", "no.caffemodel", folder=folder, check=False)
+    assert refused.returncode == 2 and "no.caffemodel is not there" in refused.stderr
+    assert not (folder / "train.log").exists()
+    set_end(folder, 6)
+    run("net", folder=folder)
+
+
+def test_a_force_that_is_refused_changes_nothing(trained_folder):
+    before = {path.name: path.read_bytes() for path in trained_folder.iterdir()}
+    refused = run("net", "--force", "--weights", "no.caffemodel", folder=trained_folder, check=False)
+    assert refused.returncode == 2
+    assert {path.name: path.read_bytes() for path in trained_folder.iterdir()} == before
+
+
+def test_what_the_environment_and_the_folder_are_called_does_not_matter(folder):
+    folder = folder.rename(folder.parent / NET)
+    set_end(folder, 6)
+    run(NET, folder=folder, GLOG_minloglevel="2")
+    assert (folder / "best.caffemodel").exists()
+
+
+def test_other_class_names_are_refused(trained_folder):
+    net = trained_folder / "train_val.prototxt"
+    names = trained_folder.parent / "names.txt"
+    names.write_text("\n".join(reversed("abc")) + "\n")
+    net.write_text(re.sub(r'classes\\": \\"[^"]*\\"', f'classes\\\\": \\\\"{names}\\\\"', net.read_text()))
+    assert str(names) in net.read_text()
+    set_end(trained_folder, 30)
+    refused = run("net", folder=trained_folder, check=False)
+    assert refused.returncode == 2
+    assert "was trained with other class names, or with these in another order; give it the names" in refused.stderr
+
+
+def test_a_folder_of_an_older_version_goes_on(trained_folder):
+    """Without records: train.log tells."""
+    kept = snapshots(trained_folder)
+    for path in trained_folder.glob("*.json"):
+        path.unlink()
+    set_end(trained_folder, 30)
+    done = run("net", folder=trained_folder)
+    assert "net goes on from iteration 24;" in done.stderr
+    assert set(snapshots(trained_folder)) == {30} and kept[0] < 24
+
+
+def test_a_longer_training_that_was_there(lists, trained_folder):
     folder = trained_folder
     template(lists, "net", "--epochs", "3", "--force")
-    assert main(["train", "net"]) == 2
+    refused = run("net", folder=folder, check=False)
+    assert refused.returncode == 2
     text = "net/solver.prototxt ends at iteration 18, and net has a training up to 24; give another"
-    assert text in capsys.readouterr().err
-    anew = run("net", "--force", folder=folder)
-    assert anew.returncode == 0, anew.stderr
-    assert (folder / "train.log").read_text() == anew.stderr
+    assert text in refused.stderr
+    run("net", "--force", folder=folder)
+    assert max(snapshots(folder)) == 18
     assert (folder / f"{NET}_iter_24.solverstate").exists()  # of the other training
-    assert weights_of(folder / "best.caffemodel").keys() == weights_of(folder / f"{NET}_iter_18.caffemodel").keys()
-    assert main(["train", "net"]) == 0
-    assert capsys.readouterr().out == "net is trained: net/best.caffemodel; --force trains it anew\n"
+    assert "net is trained" in run("net", folder=folder).stdout
 
 
 @pytest.mark.parametrize("line", ["snapshot_format: HDF5", "snapshot_after_train: false"])
@@ -205,19 +300,28 @@ def test_a_solver_that_leaves_no_weights_is_refused(folder, line, capsys):
     assert "expected snapshot_format BINARYPROTO and snapshot_after_train true" in capsys.readouterr().err
 
 
-def test_on_two_processes(folder):
-    done = run("net", folder=folder, ranks=2)
-    assert done.returncode == 0, done.stderr
-    assert (folder / "best.caffemodel").exists()
-    assert (folder / "train.log").read_text().count("Optimization Done.") == 1
+def test_on_two_machines_with_a_disk_each(folder, written):
+    """Rank 0 decides: only its disk has the snapshots."""
+    other = folder.parent / "other"
+    other.mkdir()
+    shutil.copytree(str(written), str(other / "net"))
+    for end in (6, 12):
+        for net in (folder, other / "net"):
+            set_end(net, end)
+        command = [*MPIRUN, "-n", "1", *COMMAND, "net", ":", "-n", "1", "--wdir", str(other), *COMMAND, "net"]
+        done = subprocess.run(
+            command, cwd=str(folder.parent), env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
+    assert snapshots(folder)[-1] == 12 and not snapshots(other / "net")
+    assert (folder / "best.caffemodel").exists() and not (other / "net" / "best.caffemodel").exists()
+    assert (folder / "train.log").read_text().count("Optimization Done.") == 2
 
 
 def test_without_metrics_and_warm_up_the_last_is_the_best(lists, folder):
     (folder / "warmup_solver.prototxt").unlink()
     template(lists, "net", "--metrics", "--warmup-epochs", "0", "--force")
-    done = run("net", folder=folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == "net/best.caffemodel: iteration 24 of 24\n"
+    assert run("net", folder=folder).stdout == "net/best.caffemodel: iteration 24 of 24\n"
 
 
 @pytest.mark.parametrize("words, text", [
@@ -234,17 +338,11 @@ def test_refusals(folder, words, text, capsys):
     assert not (folder / "train.log").exists()
 
 
-def test_files_of_the_user_are_not_written_over(folder, capsys):
-    (folder / "best.caffemodel").write_text("mine")
-    assert main(["train", "net"]) == 2
-    assert "net/best.caffemodel is there already" in capsys.readouterr().err
-    assert (folder / "best.caffemodel").read_text() == "mine"
-
-
-def test_snapshots_of_another_program_are_not_written_over(folder, capsys):
-    path = folder / f"{NET}_iter_6.caffemodel"
-    path.write_text("mine")
-    assert main(["train", "net"]) == 2
-    text = f"net/{path.name} is there already; give another output, or --force"
-    assert text in capsys.readouterr().err
-    assert path.read_text() == "mine"
+@pytest.mark.parametrize("name", ["best.caffemodel", f"{NET}_iter_6.caffemodel"])
+def test_files_of_others_are_not_written_over(folder, name):
+    (folder / name).write_text("mine")
+    refused = run("net", folder=folder, check=False)
+    assert refused.returncode == 2
+    assert f"net: {name} is there already; give another output, or --force to write over it" in refused.stderr
+    assert (folder / name).read_text() == "mine"
+    assert not (folder / "train.log").exists()

@@ -88,9 +88,12 @@ def train_folder(options):
     for name in ("snapshot", "warmup", "warmup_lr", "best"):
         if getattr(options, name) is not None:
             raise ValueError(f"--{name.replace('_', '-')}: a FOLDER tells it; leave it out, or give --solver")
-    words = []
-    for name in ("gpu", "stall_timeout"):
-        if getattr(options, name) is not None:
-            words += ["--" + name.replace("_", "-"), str(getattr(options, name))]
-    words += ["--scale-lr"] * options.scale_lr
-    return recipe.train(options.folder, keep=options.keep, force=options.force, weights=options.weights, words=words)
+    return recipe.train(
+        options.folder,
+        keep=options.keep,
+        force=options.force,
+        weights=options.weights,
+        gpu=options.gpu,
+        scale_lr=options.scale_lr,
+        stall_timeout=options.stall_timeout,
+    )

@@ -6,7 +6,7 @@ from . import devices, faults, trainer
 
 def train(
     *, solver, weights=None, snapshot=None, gpu=None, scale_lr=False, warmup=0, warmup_lr=None, keep=None, best=None,
-    stall_timeout=None
+    stall_timeout=None, folder=None
 ):  # fmt: skip
     """Train a solver to its end, as `caffe train` does. Under mpirun, each process calls this.
 
@@ -20,13 +20,14 @@ def train(
     keep           how many of the snapshots of this training are kept, the last among them. None: all
     best           an output of the test net: those before the last are those with its best values. None: the latest
     stall_timeout  seconds after which a process that stands still ends all. None: it is only named, after a minute
+    folder         a `recipe.Folder`, which says where to go on, takes the log and publishes the best weights; or None
 
     Returns the exit code of the process: 0 after the last iteration; 130 or 143 after a signal, which one process
     answers with a snapshot; 2 on the ranks other than 0 if all refuse. ValueError or OSError for an argument or a
     file that is wrong. With several processes, any other error ends all of them.
     """
     check_files_and_keep(weights, snapshot, keep, best)
-    job = trainer.Job(solver, weights, snapshot, gpu, scale_lr, warmup, warmup_lr, keep, best, stall_timeout)
+    job = trainer.Job(solver, weights, snapshot, gpu, scale_lr, warmup, warmup_lr, keep, best, stall_timeout, folder)
     gpus = devices.gpu_list(gpu) if gpu else []
     if len(gpus) > 1 and communication.launched_size() == 1:
         devices.start_processes(gpu, arguments(job))
@@ -50,9 +51,12 @@ def check_files_and_keep(weights, snapshot, keep, best):
 
 def arguments(job):
     """The words after `caffe-losses train` that give this Job."""
-    words = []
+    words, folder = [], job.folder
+    if folder:
+        job = job._replace(folder=None, solver=None, warmup=0, warmup_lr=None, best=None)
+        words += [".", *["--force"] * folder.force]
     for name, value in job._asdict().items():
-        if value not in (None, False):
+        if value not in (None, False, 0):
             words.append("--" + name.replace("_", "-"))
             words += [] if value is True else [str(value)]
     return words

@@ -4,9 +4,10 @@ from collections import namedtuple
 
 import numpy as np
 
-from ..net import weights
+from ..net import prototxt, weights
 from ..net.states import read_record, read_state
 from .lines import say
+from .records import class_digests
 from .snapshots import histories
 from .solver import NO_DATA, described
 
@@ -22,22 +23,38 @@ def type_of(solver):
     return type(solver).__name__[: -len("Solver")]
 
 
-def read(path, solver, blobs, file):
+def read(path, solver, blobs, file, classes):
     """Give a solver the weights of a snapshot. Returns the Snapshot.
 
     path    the .solverstate
     solver  of pycaffe
     blobs   its parameters, from `reduce.learned_blobs`
     file    its prototxt, for messages
+    classes the digests of its class names
 
     ValueError if the snapshot is of another net or type of solver, or damaged. OSError if a file cannot be read.
     """
     state, record = read_state(path), read_record(path)
     check_type(path, record.get("type"), type_of(solver), file, state)
+    check_classes(path, record.get("classes"), classes)
     weights.restore(solver.net, state.learned_net)
     check_history(path, state, solver, blobs, file)
     state.ClearField("learned_net")  # all ranks get the weights of rank 0
     return Snapshot(state.SerializeToString(), record)
+
+
+def classes_of(param):
+    """Digests of the class names of a solver's lists; [] for a net that has none, or lies elsewhere."""
+    path = param.net or param.train_net
+    return class_digests(prototxt.parse(path).layer) if path else []
+
+
+def check_classes(path, of_state, now):
+    if of_state not in (None, now):
+        raise ValueError(
+            f"{path} was trained with other class names, or with these in another order; give it the names that it "
+            "had, or train anew"
+        )
 
 
 def check_type(path, of_state, of_solver, file, state):

@@ -12,6 +12,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..files import flush
 from ..net.states import ATTRIBUTE, import_h5py, record_bytes
 from .drafts import Drafts
 
@@ -141,14 +142,6 @@ def publish(draft, final):
     for source, target in zip(draft, final):
         os.rename(source, target)
         flush(os.path.dirname(target) or ".")
-
-
-def flush(path):
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def restore(solver, state):

@@ -41,7 +41,7 @@ def make(param):
         return caffe.get_solver(path)
 
 
-def check_files(param, weights):
+def check_files(param):
     """ValueError for a file that is missing or no file, or a net that is none. Caffe would end the process, or wait."""
     nets = [(field, getattr(param, field)) for field in ("net", "train_net") if param.HasField(field)]
     for field, path in nets + [("test_net", path) for path in param.test_net]:
@@ -51,6 +51,10 @@ def check_files(param, weights):
         for layer in net.layer or net.layers:
             contents.check_files(layer)
         check_phases(param, net)
+
+
+def check_weights(weights):
+    """ValueError for files of weights that are not there, or no files."""
     for name in weights:
         files.check_regular(name)
         if not os.path.exists(name):
