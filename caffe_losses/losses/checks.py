@@ -122,6 +122,8 @@ class Checks:
             if self.ignored_value is not None:
                 some = some[some != self.ignored_value]
             largest = float(some.max(initial=0))
+            if not largest <= self.label_limit:  # refused by its place
+                return
             scale = scale_of(some) if largest < 1 else None
             remedy = instead(some, self.classes) if self.label_limit > 1 else None
             if scale is None and remedy is None and largest > 0:
