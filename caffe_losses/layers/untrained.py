@@ -5,6 +5,7 @@ layer multiplies by up to 316. A net with 20 of them gives inf and nan, and noth
 """
 
 import warnings
+from typing import Set
 
 import numpy as np
 
@@ -15,7 +16,7 @@ EXPECTED = (
     "are 0 until then; it is gone in the next test. From trained weights, it is a fault"
 )
 FAULT = "This process has trained. If it was this net, this is a fault: lower base_lr, or look at the layers below"
-said = set()
+said: Set[str] = set()
 
 
 def hand_on(error, top=()):
