@@ -41,6 +41,13 @@ def test_the_last_are_kept(tmp_path):
     assert "Deleted the snapshot of iteration 6 (--keep 2)" in log
 
 
+def test_what_it_goes_on_from_counts_if_it_was_to_be_deleted(tmp_path):
+    assert run(tmp_path, max_iter=5)[0] == [2, 4, 5]
+    assert run(tmp_path, "--keep", "1", "--snapshot", "net_iter_5.solverstate", max_iter=9)[0] == [2, 4, 5, 9]
+    kept, _ = run(tmp_path, "--keep", "1", "--snapshot", "net_iter_9.solverstate", max_iter=11)
+    assert kept == [2, 4, 5, 11]
+
+
 @pytest.mark.parametrize("name, lowest", [("mAP", False), ("loss", True)])
 def test_the_best_are_kept_and_the_last(tmp_path, name, lowest):
     kept, log = run(tmp_path, "--keep", "3", "--best", name)

@@ -204,6 +204,16 @@ def test_a_reader_that_ends_ends_nothing(folder):
     assert job.wait(60) == 143
 
 
+def test_a_snapshot_that_was_not_tested_is_tested_when_it_goes_on(trained_folder):
+    """Killed between the two: Caffe tests after it has written a snapshot."""
+    path = trained_folder / f"{NET}_iter_24.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(dict(record, tests={})))
+    set_end(trained_folder, 30)
+    run("net", "--keep", "9", folder=trained_folder)
+    assert json.loads(path.read_text()) == record
+
+
 def test_a_stop_while_the_net_is_set_up(folder):
     job = subprocess.Popen(
         [*COMMAND, "net"], cwd=str(folder.parent), env=ENVIRONMENT, stderr=subprocess.PIPE, text=True

@@ -1,7 +1,7 @@
 """The record beside each snapshot: from records a training goes on, and its best weights are chosen.
 
     PREFIX_iter_960.json   {"iteration": 960, "type": "SGD", "images": [960], "seed": 1, "classes": ["ab12..."],
-                            "tests": {"mAP": 0.41, "loss": 0.3}}
+                            "keep": 2, "tests": {"mAP": 0.41, "loss": 0.3}}
 
 Caffe tests after it has written the snapshot of an iteration. So a record is written twice: without its tests, and with
 them. A record is never there without its snapshot: it is written last, and deleted first.

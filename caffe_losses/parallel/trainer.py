@@ -70,6 +70,8 @@ class Trainer:
         if self.comm.size > 1:
             reduce.broadcast_weights(self.comm, self.blobs)
         self.first = self.solver.iter
+        if self.root:
+            self.make_keep()
         self.seed()
         self.hook()
         return True
@@ -139,19 +141,27 @@ class Trainer:
             self.make_records()
 
     def make_records(self):
-        """What is written beside snapshots, and which of them are kept."""
+        """What is written beside snapshots."""
         best = self.job.best
         self.record = {"type": resume.type_of(self.solver), "classes": resume.classes_of(self.param)}
+        self.record["keep"] = self.job.keep
         if len(self.solver.test_nets):
             self.tests = TestMeans(self.solver, self.param.test_iter[0], self.tested)
         if best and self.tests is None:
             raise ValueError(f"--best {best}: the solver tests nothing; give it test_iter and test_interval")
         if best:
             self.tests.check(best)
+
+    def make_keep(self):
+        """Which snapshots are kept, those among them that this training left before it was stopped."""
+        if self.job.snapshot:
+            there = records.read_all(self.prefix)
+            self.before = {k: record for k, record in there.items() if k <= self.first}
         if self.job.keep:
-            self.before = records.read_all(self.prefix) if self.job.snapshot else {}
+            best = self.job.best
             rank = best and rank_by(best, self.lower_is_better(best), self.means_at)
-            written = {k: self.snapshots.files(self.prefix, k) for k in self.before}
+            kept = [k for k, record in self.before.items() if record.get("keep")]  # others were to stay
+            written = {k: self.snapshots.files(self.prefix, k) for k in kept}
             self.keep = Keep(self.job.keep, rank, self.prefix, written)
 
     def lower_is_better(self, output):
@@ -242,9 +252,11 @@ class Trainer:
             self.stop.check()
 
     def tested(self, iteration, means):
-        """The first test net has been tested, in an iteration that may have a snapshot."""
-        if self.snapshots.iteration == iteration:
-            records.write(self.prefix, dict(self.written, tests=means))
+        """The first test net has been tested, in an iteration that may have a snapshot: also that it goes on from."""
+        if iteration in (self.first, self.snapshots.iteration):
+            record = self.before.get(iteration) if iteration == self.first else self.written
+            if record:
+                records.write(self.prefix, dict(record, tests=means))
         if self.progress:
             self.progress.test(iteration, means)
 
