@@ -1,5 +1,6 @@
 """The caffe-losses command."""
 
+import os
 import sys
 
 from . import __version__, extras
@@ -22,6 +23,7 @@ from .commands.arguments import Parser
 
 def main(arguments=None):
     """Run a command; its exit code. What is wrong with its arguments or files is told in a line, with exit code 2."""
+    keep_standard_files()
     try:
         options = parser().parse_args(arguments)
         return options.run(options)
@@ -29,8 +31,19 @@ def main(arguments=None):
         text = str(error)
     except ImportError as error:
         text = extras.explained(error)
+    except KeyboardInterrupt:
+        return 130
     print(f"caffe-losses: {text}", file=sys.stderr)
     return 2
+
+
+def keep_standard_files():
+    """Open what a caller has closed of stdin, stdout and stderr: else a file of ours gets its number, and lines."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it takes the lowest number that is free
 
 
 def parser():

@@ -7,8 +7,9 @@ import shutil
 
 from . import files
 from .evaluation import read_log
-from .net import prototxt
+from .net import prototxt, states
 from .net.kinds import is_ours
+from .net.weights import read as read_weights
 from .parallel import comm, launch, records
 from .parallel.lines import log_to, say, write
 
@@ -87,6 +88,8 @@ class Folder:
         Nothing is written. No other training has this prefix.
         """
         there = {} if self.force else tests(prefix)
+        while there and self.damaged(prefix, max(there)):
+            del there[max(there)]
         last = max(there, default=None)
         if last is not None and last > solver.max_iter:
             raise ValueError(
@@ -106,11 +109,20 @@ class Folder:
         say(f"{self.name} goes on from iteration {last}{told}; --force trains it anew")
         return f"{prefix}_iter_{last}.solverstate"
 
+    def damaged(self, prefix, iteration):
+        """Whether a snapshot is, which is said."""
+        try:
+            read_weights(states.read_state(f"{prefix}_iter_{iteration}.solverstate").learned_net)
+        except (ValueError, OSError) as error:
+            say(f"{self.name}: the snapshot of iteration {iteration} is left out: {error}")
+            return True
+        return False
+
     def check_others(self, prefix, there):
         """Refuse to write over snapshots and weights that no training here has left."""
         others = [] if there else [BEST, *sorted(glob.glob(glob.escape(prefix) + "_iter_*"))]
         try:
-            files.Outputs([LOG], force=True)
+            files.Outputs([LOG, BEST], force=True)
             files.Outputs(others, force=self.force)
         except ValueError as error:
             raise ValueError(f"{self.name}: {error}") from None
@@ -126,6 +138,9 @@ class Folder:
         """Copy the best weights, and say which they are."""
         there = tests(prefix)
         chosen = records.best(there, self.metric)
+        while len(there) > 1 and self.damaged(prefix, chosen):
+            del there[chosen]
+            chosen = records.best(there, self.metric)
         with open(f"{prefix}_iter_{chosen}.caffemodel", "rb") as source:
             files.Outputs([BEST], force=True).write([lambda file: shutil.copyfileobj(source, file)])
         value = there[chosen].get(self.metric)

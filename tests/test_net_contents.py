@@ -159,7 +159,10 @@ PADDED = [f"{k:08d}_{k}.jpg" for k in range(12)]
     (PADDED, [str(k) for k in range(12)], False),
     ([str(k) for k in range(12)], [str(k) for k in range(12)], True),
     ([f"{10 * k:08d}.jpg" for k in range(12)], [f"{k:08d}" for k in range(12)], True),  # numbers of pictures
-    ([f"cat_{k}" for k in range(12)], [f"{k:08d}" for k in range(12)], True),  # only the user knows
+    ([f"cat_{k:02d}_{k % 3}" for k in range(12)], [f"{k:08d}" for k in range(12)], True),
+    ([f"cat_{'kfb'[k % 3]}" for k in range(3)], [f"{k:08d}" for k in range(3)], True),  # only the user knows
+    ([f"img_{k}.jpg" for k in range(12)], [f"{k:08d}" for k in range(12)], False),
+    ([f"000{k:02d}" for k in range(12)], [f"label_{k}" for k in range(12)], False),
     (PADDED, [f"{k:08d}" for k in range(11)], False),
 ], ids=str)  # fmt: skip
 def test_records_side_by_side(tmp_path, images, labels, right):
@@ -167,6 +170,23 @@ def test_records_side_by_side(tmp_path, images, labels, right):
     if right:
         contents.check_in_step(*pair)
     else:
-        text = "has the key 10, beside 00000002_2.jpg" if len(labels) == 12 else "has 11 records, not 12: labels get to"
+        text = (
+            f", and its record 2 is {sorted(labels)[2]}, beside {sorted(images)[2]}:"
+            if len(labels) == 12
+            else "has 11 records, not 12: labels get to"
+        )
         with pytest.raises(ValueError, match=rf"^layer data \(Data\) reads the labels of [^\n]*{text}[^\n]*$"):
             contents.check_in_step(*pair)
+
+
+def test_an_lmdb_that_is_both_and_rows_beside_unpadded_keys(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unpadded = with_keys("images", [str(k) for k in range(12)])
+    contents.check_in_step(unpadded, with_same(unpadded))
+    rows = hdf5(tmp_path, "rows", data=np.zeros((12, 3)), label=np.zeros(12))
+    with pytest.raises(ValueError, match=r"and its record 2 is 10, beside 2: an LMDB sorts its keys as text"):
+        contents.check_in_step(rows, unpadded)
+
+
+def with_same(layer):
+    return lmdb_layer(layer.data_param.source)

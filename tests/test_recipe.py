@@ -204,6 +204,31 @@ def test_a_reader_that_ends_ends_nothing(folder):
     assert job.wait(60) == 143
 
 
+def test_a_damaged_snapshot_is_left_out(trained_folder):
+    """Neither gone on from nor published."""
+    first, last = snapshots(trained_folder)
+    os.truncate(str(trained_folder / f"{NET}_iter_{last}.caffemodel"), 9000)
+    (trained_folder / "best.caffemodel").unlink()
+    done = run("net", folder=trained_folder)
+    assert f"net: the snapshot of iteration {last} is left out: {NET}_iter_{last}.caffemodel is no " in done.stderr
+    assert f"net goes on from iteration {first};" in done.stderr and (trained_folder / "best.caffemodel").exists()
+    for k in snapshots(trained_folder)[:-1]:
+        os.truncate(str(trained_folder / f"{NET}_iter_{k}.caffemodel"), 9000)
+    (trained_folder / "best.caffemodel").unlink()
+    run("net", folder=trained_folder)
+    best, whole = (trained_folder / name for name in ("best.caffemodel", f"{NET}_iter_{last}.caffemodel"))
+    assert best.read_bytes() == whole.read_bytes()
+
+
+def test_closed_files_change_nothing(trained, folder):
+    """The numbers of stdout and stderr would go to files of the training, and lines into these."""
+    text = f"{' '.join(COMMAND)} net <&- >&- 2>&-"
+    subprocess.run(["bash", "-c", text], cwd=str(folder.parent), env=ENVIRONMENT, timeout=120, check=True)
+    name = f"{NET}_iter_24.caffemodel"
+    mine, other = weights_of(folder / name), weights_of(trained[0] / name)
+    assert all((mine[key] == other[key]).all() for key in other)
+
+
 def test_a_snapshot_that_was_not_tested_is_tested_when_it_goes_on(trained_folder):
     """Killed between the two: Caffe tests after it has written a snapshot."""
     path = trained_folder / f"{NET}_iter_24.json"

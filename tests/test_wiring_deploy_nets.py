@@ -128,3 +128,11 @@ def test_the_net_of_the_caller_stays_as_it_is():
     net = parsed(DEPLOY)
     wiring.wire(net, "SigmoidCrossEntropyLoss", image_lists=ImageLists(["a", "a"], 3), batches=[2, 2], num_classes=3)
     assert net == parsed(DEPLOY)
+
+
+def test_weights_that_are_forgotten_are_said():
+    wired()
+    with open("solver.prototxt", "w") as file:
+        file.write('net: "new.prototxt" base_lr: 0.01 lr_policy: "fixed" max_iter: 1 snapshot_prefix: "x"')
+    done = train(1, "solver.prototxt", check=False)
+    assert "caffe-losses: the weights of ['conv', 'second'] are all 0, so that they learn nothing: give" in done.stderr

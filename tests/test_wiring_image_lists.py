@@ -177,3 +177,26 @@ def test_what_a_list_cannot_do_is_told(tmp_path, image_lists, capsys):
     out = capsys.readouterr().out
     assert "data: rand_skip 7 dropped: MultiLabelImageData has no such parameter\n" in out
     assert "data: fg_threshold 0.7 dropped: " in out
+
+
+@pytest.mark.parametrize("options", [[], ["--labels", "label"]])
+def test_a_head_that_stays_does_not_get_the_labels_of_the_list(tmp_path, image_lists, capsys, options):
+    """Its loss would learn a column of the new labels, and its accuracy would report that."""
+    other = FC.replace('"fc"', '"b"') + LOSS.replace('"loss"', '"lb"').replace('"fc"', '"b"')
+    (tmp_path / "old.prototxt").write_text(IMAGES.format("Data", LMDB) + FC + LOSS + other)
+    arguments = ["wire", "old.prototxt", "-o", "new.prototxt", "--loss", "MultiLabelSoftmaxLoss", "--head", "loss"]
+    assert main([*arguments, *image_lists, *options]) == 2
+    text = (
+        "layer data: lb (SoftmaxWithLoss) takes its old labels, too, and a list has only new ones; take that layer out"
+    )
+    assert text in capsys.readouterr().err
+
+
+def test_a_loss_of_train_alone(tmp_path, image_lists, capsys):
+    text = IMAGES.format("Data", LMDB) + FC + LOSS.replace("}", "include { phase: TRAIN } }") + ACCURACY
+    net = wired_file(tmp_path, text, *image_lists, "--metrics", "mAP")
+    assert list(net.layer[-1].bottom) == ["fc", "labels"]
+    (tmp_path / "new.prototxt").unlink()
+    capsys.readouterr()
+    wired_file(tmp_path, text, *image_lists)
+    assert "TEST measures nothing: give --metrics, or a loss for TEST\n" in capsys.readouterr().out

@@ -1,6 +1,6 @@
 """What has to hold in each phase of a net, whoever wrote it: weights go by name, and labels belong to their images."""
 
-from .contents import check_in_step, missing_files
+from .contents import check_files, check_in_step, missing_files
 from .heads import head_of
 from .kinds import image_options, is_known_loss, kind, title
 from .sources import BATCH_PARAMS, batch_param
@@ -42,6 +42,8 @@ def check_beside(images, labels):
                 f"layer {title(images)}: labels get to other images; take {field} out, and shuffle both sources instead"
             )
     if not missing_files(images) + missing_files(labels):
+        for layer in (images, labels):
+            check_files(layer)
         check_in_step(images, labels)
 
 

@@ -8,7 +8,7 @@ from ..data import lists
 from .kinds import image_options, kind, title
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
-NUMBER = re.compile(rb"\d+(?=\D|$)")
+NUMBER = re.compile(r"^\D*(\d+)", re.MULTILINE)  # the first of each key
 
 
 def count(layer):
@@ -87,6 +87,7 @@ def hdf5_shape(layer):
 def lmdb_shape(layer):
     import lmdb
     from caffe.proto import caffe_pb2
+    from google.protobuf.message import DecodeError
 
     try:
         with records(layer) as transaction:
@@ -95,7 +96,10 @@ def lmdb_shape(layer):
         return None
     if first is None:
         return None
-    datum = caffe_pb2.Datum.FromString(first[1])
+    try:
+        datum = caffe_pb2.Datum.FromString(first[1])
+    except DecodeError:  # said where it is read
+        return None
     if not datum.encoded:
         return datum.channels, datum.height, datum.width
     return encoded_shape(datum.data, layer.transform_param)
@@ -235,37 +239,41 @@ def check_in_step(images, labels):
             f"{names}, and has {counts[1]} records, not {counts[0]}: labels get to other images; "
             "write one record of labels for each image, in the order of the images"
         )
-    place = differing(images, labels) if images.type == labels.type == "Data" else None
+    place = differing(images, labels)
     if place is not None:
         raise ValueError(
-            f"{names}, and its record {place[0]} has the key {text(place[2])}, beside {text(place[1])}: an LMDB sorts "
-            "its keys as text, 10 before 9; write both with keys such as 00000009"
+            f"{names}, and its record {place[0]} is {place[2]}, beside {place[1]}: an LMDB sorts its keys as text, 10 "
+            "before 9; write both with keys such as 00000009"
         )
 
 
 def differing(images, labels):
-    """(the number of the record, both keys) where two LMDBs number the same records in another order; None elsewhere.
+    """(the number of the record, both keys) where two layers number the same records in another order; None elsewhere.
 
-    Keys are numbers from 0 or 1 on, with or without a name behind: 00000007_cat.jpg and 7. Of other keys, only the
-    user knows which belong together.
+    Keys have numbers from 0 or 1 on: 00000007_cat.jpg and 7. HDF5 has rows in their order. Of other keys, only the user
+    knows which belong together.
     """
-    with records(images) as first, records(labels) as second:
-        keys = [list(transaction.cursor().iternext(values=False)) for transaction in (first, second)]
-    numbers = [[NUMBER.match(key) for key in of_one] for of_one in keys]
-    if keys[0] == keys[1] or None in numbers[0] or None in numbers[1]:
+    if labels.type == images.type == "Data" and os.path.samefile(images.data_param.source, labels.data_param.source):
         return None
-    places = [ranks([int(number.group()) for number in of_one]) for of_one in numbers]
-    if None in places or places[0] == places[1]:
+    keys = [keys_of(layer) for layer in (images, labels)]
+    places = [ranks(of_one) for of_one in keys]
+    if keys[0] == keys[1] or None in places or places[0] == places[1]:
         return None
     k = next(k for k, (a, b) in enumerate(zip(*places)) if a != b)
     return k, keys[0][k], keys[1][k]
 
 
-def ranks(numbers):
-    """These numbers from 0 on, if each number from the lowest to the highest is there; else None."""
-    lowest = min(numbers, default=0)
-    return [number - lowest for number in numbers] if len(set(numbers)) == max(numbers) - lowest + 1 else None
+def keys_of(layer):
+    """The keys of an LMDB in its order; numbers for what has none."""
+    if layer.type != "Data":
+        return list(map(str, range(count(layer))))
+    with records(layer) as transaction:
+        return [key.decode(errors="replace") for key in transaction.cursor().iternext(values=False)]
 
 
-def text(key):
-    return key.decode(errors="replace")
+def ranks(keys):
+    """The first numbers of these keys from 0 on, if each number from the lowest to the highest is there; else None."""
+    numbers = [int(number) for number in NUMBER.findall("\n".join(keys))]
+    if not numbers or len(numbers) != len(keys) or len(set(numbers)) != max(numbers) - min(numbers) + 1:
+        return None
+    return [number - min(numbers) for number in numbers]

@@ -105,7 +105,8 @@ def transform_for_testing(layer, resize=None):
 
     Args:
         layer: a MultiLabelImageData, ImageData or Data layer; ValueError for any other.
-        resize: (height, width) that the images had before they got into an LMDB; None: as the layer says.
+        resize: (height, width) that the images had before they got into an LMDB; None: as the layer says, or the first
+            picture of its LMDB.
     """
     options = options_for_testing(layer)
     if options is None:
@@ -113,6 +114,14 @@ def transform_for_testing(layer, resize=None):
             f"layer {title(layer)} ({layer.type}) does not tell how it made its numbers of pictures; predict needs a "
             "MultiLabelImageData, ImageData or Data layer"
         )
+    if resize is None and layer.type == "Data" and "new_height" not in options:
+        shape = contents.first_shape(layer)
+        if shape is None or len(shape) != 3:
+            raise ValueError(
+                f"layer {layer.name} (Data) does not tell the size that its pictures had before they got into "
+                f"{layer.data_param.source}; give --resize H,W"
+            )
+        resize = shape[1:]
     if resize:
         options.update(new_height=resize[0], new_width=resize[1])
     return transform_of(options)

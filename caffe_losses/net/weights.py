@@ -14,6 +14,7 @@ from . import prototxt, trial
 
 HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
 DATA = b"\x2a"  # how the numbers of a BlobProto start: field 5, bytes
+ZERO = "Convolution", "InnerProduct"  # nothing passes their weights if these are 0
 REMEDY = "give the file that training snapshots"
 
 
@@ -92,6 +93,12 @@ def start(nets, paths):
         + f"; not {shortened(random)}, which start from their fillers" * bool(random)
         + f"; {shortened(unused)} of the file are in no layer of the net" * bool(unused)
     )
+
+
+def of_zero(net):
+    """The names of the layers whose weights are all 0, as without a filler."""
+    kinds = {name: layer.type for name, layer in zip(net._layer_names, net.layers)}
+    return [name for name, blobs in net.params.items() if kinds[name] in ZERO and not blobs[0].data.any()]
 
 
 def put(net, stored):

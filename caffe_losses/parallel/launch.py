@@ -1,5 +1,7 @@
 """Starts a training on the processes that there are: this one, those of mpirun, or one for each GPU."""
 
+import signal
+
 from . import comm as communication
 from . import devices, faults, trainer
 
@@ -26,6 +28,7 @@ def train(
     answers with a snapshot; 2 on the ranks other than 0 if all refuse. ValueError or OSError for an argument or a
     file that is wrong. With several processes, any other error ends all of them.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the training can write a snapshot
     check_files_and_keep(weights, snapshot, keep, best)
     job = trainer.Job(solver, weights, snapshot, gpu, scale_lr, warmup, warmup_lr, keep, best, stall_timeout, folder)
     gpus = devices.gpu_list(gpu) if gpu else []

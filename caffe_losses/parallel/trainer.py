@@ -11,6 +11,7 @@ from ..net import weights
 from ..net.iteration import WeightsRefused
 from ..net.prototxt import read_solver
 from ..net.states import read_state
+from ..options import shortened
 from ..wiring import check_solver
 from . import devices, faults, records, reduce, resume, snapshots
 from . import solver as solvers
@@ -179,6 +180,9 @@ class Trainer:
         line = weights.start([self.solver.net, *self.solver.test_nets], self.weights)
         if line:
             say(line)
+        zero = weights.of_zero(self.solver.net)
+        if len(zero) > 1:  # that of the scores may be
+            say(f"the weights of {shortened(zero)} are all 0, so that they learn nothing: give --weights or fillers")
         return None
 
     def restore(self, snapshot):
@@ -186,6 +190,8 @@ class Trainer:
         record = self.comm.broadcast_bytes(json.dumps(snapshot.record).encode() if self.root else None)
         snapshots.restore(self.solver, state)
         record = json.loads(record.decode())
+        if self.root:
+            self.snapshots.last_state = self.job.snapshot
         self.record["seed"] = record.get("seed")
         line = self.data.start_at(self.solver.iter, record.get("images"))
         if line and self.root:

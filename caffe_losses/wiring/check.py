@@ -2,7 +2,7 @@
 
 from ..net import iteration, prototxt, trial
 from ..net.conditions import check_labels
-from ..net.kinds import LEARNED, is_loss, weight
+from ..net.kinds import LEARNED, is_loss
 from ..net.view import NO_STAGES, PHASES, View, stages_hint, views
 from .stand_in import label_limits, sizes_of, smaller, with_stand_ins
 
@@ -189,5 +189,4 @@ def check_names(shapes, phases):
 
 
 def is_to_learn(view):
-    losses = [layer for layer in view.layers if is_loss(layer) and weight(layer)]
-    return bool(losses) and any(layer.type in LEARNED for layer in view.layers)
+    return any(map(is_loss, view.layers)) and any(layer.type in LEARNED for layer in view.layers)

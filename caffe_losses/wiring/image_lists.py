@@ -1,7 +1,7 @@
 """Has a net read image files and labels from a list, instead of what it reads now."""
 
 from ..net.contents import first_shape
-from ..net.kinds import image_options, kind, title
+from ..net.kinds import image_options, is_ours, kind, title
 from ..net.make import copy_rules, our_layer
 from ..net.sources import batch_size, channels, known_shape, transform_options
 from ..net.view import is_in
@@ -31,9 +31,12 @@ def add_image_lists(wiring, losses, labels, image_lists):
     for partner in partners:
         (data,) = [top for top in partner.top if top in image_tops]
         others = [top for top in partner.top if top != data]
-        taken = [blob for blob in others if blob != labels and is_used(wiring, blob, losses)]
-        if taken:
-            raise ValueError(f"layer {title(partner)}: {taken[0]} is in use besides the loss; give --labels {taken[0]}")
+        users = [one for one in wiring.layers if set(others) & set(one.bottom) and not is_for(one, losses)]
+        if users:
+            raise ValueError(
+                f"layer {title(partner)}: {title(users[0])} ({kind(users[0])}) takes its old labels, too, and a list "
+                "has only new ones; take that layer out, or give --label-source instead"
+            )
     for partner in partners:
         replace(wiring, partner, partners, image_tops, labels, image_lists)
     check_one_source(wiring, losses, partners)
@@ -41,6 +44,11 @@ def add_image_lists(wiring, losses, labels, image_lists):
 
 def is_only(wiring, maker, images):
     return all(len(group) == 1 for group in groups(wiring, images) if is_in(maker, group))
+
+
+def is_for(layer, losses):
+    """Whether a layer that takes old labels takes those of a list as well, or none."""
+    return is_in(layer, losses) or layer.type == "Silence" or is_ours(layer, "MultiLabelMetrics")
 
 
 def is_used(wiring, blob, losses):
@@ -178,7 +186,14 @@ def check_size(wiring, partner, options):
 
 def batch_of(wiring, partner, partners):
     told = [
-        param.batch_size for param in (partner.image_data_param, partner.data_param) if param.HasField("batch_size")
+        param.batch_size
+        for param in (
+            partner.image_data_param,
+            partner.data_param,
+            partner.memory_data_param,
+            partner.window_data_param,
+        )
+        if param.HasField("batch_size")
     ]
     batch = batch_size(partner) or max(told, default=None)  # a data layer of another Caffe has them too
     if wiring.batches:

@@ -5,7 +5,7 @@ from ..net.heads import head_of
 from ..net.kinds import kind, title, weight
 from ..net.make import our_layer
 from ..net.sources import batch_size
-from ..net.view import PHASES
+from ..net.view import PHASES, data_tops
 
 
 def metrics_layer(head, test_metrics, batch):
@@ -32,8 +32,9 @@ def add_metrics(wiring, losses, test_metrics):
     if "TEST" not in wiring.phases:
         raise ValueError("--metrics: the net has no TEST phase; add data and labels for it")
     view = wiring.view("TEST")
-    head = head_of(view, max((loss for loss in losses if view.has(loss)), key=weight))
-    makers = [top.layer for top in view.made_of(head.layer, head.labels)]
+    here = [loss for loss in losses if view.has(loss)]
+    head = head_of(view if here else wiring.view("TRAIN"), max(here or losses, key=weight))
+    makers = [top.layer for top in data_tops(view.needed([view.last_maker(head.labels)]), [head.labels])]
     batch = next(filter(None, map(batch_size, makers)), None)
     if batch is None:
         raise ValueError(

@@ -4,6 +4,7 @@ What cannot be understood is refused, with a ValueError of one line; what is don
 """
 
 from .. import losses
+from ..net.kinds import is_loss, is_metric
 from ..net.view import NO_STAGES
 from .deploy_nets import as_train_val, freeze, is_deploy
 from .image_lists import add_image_lists
@@ -71,6 +72,8 @@ def wire(
         take_labels(wiring, layer, new_labels or layer.bottom[1])
     if metrics:
         add_metrics(wiring, old, metrics)
+    elif "TEST" in wiring.phases and not any(is_loss(one) or is_metric(one) for one in wiring.view("TEST").layers):
+        wiring.lines.append("TEST measures nothing: give --metrics, or a loss for TEST")
     if frozen:
         freeze(wiring, frozen)
     wiring.check()
