@@ -214,7 +214,8 @@ def test_the_program_takes_the_json_of_a_net_on_an_lmdb(tmp_path, monkeypatch, c
     for k, name in enumerate(names):
         cv2.imwrite(name, picture(k, height=30 - k, width=26))
     capsys.readouterr()
-    assert main(["predict", "--model", "net.prototxt", "--weights", "trained.caffemodel", *names]) == 0
+    with pytest.warns(RuntimeWarning, match="pictures are cut as large as they are; give --resize H,W"):
+        assert main(["predict", "--model", "net.prototxt", "--weights", "trained.caffemodel", *names]) == 0
     expected = capsys.readouterr().out
     assert "\n0.png  " in "\n" + expected
     cv2.imwrite("small.png", picture(9, height=30, width=15))

@@ -1,6 +1,8 @@
 """What data layers hold."""
 
+import numpy as np
 import pytest
+from databases import write_lmdb
 from rewiring import FC, LOSS, deployed, layer, one, our_data
 
 from caffe_losses.net import sources
@@ -77,3 +79,15 @@ def test_class_names(tmp_path):
     assert sources.class_names(one("Data", ""), names, 2) == ["a", "b"]
     with pytest.raises(ValueError, match=r"names.txt has 2 names, and the net has 3 classes; give one name a class$"):
         sources.class_names(None, names, 3)
+
+
+def test_pictures_get_the_size_of_the_first_one_in_the_lmdb(tmp_path):
+    """Without it, predict cut a large picture out of its middle, where training had seen all of it."""
+    write_lmdb(tmp_path / "lmdb", np.zeros((1, 3, 9, 8), np.uint8))
+    source = one("Data", f'data_param {{ source: "{tmp_path}/lmdb" backend: LMDB }} transform_param {{ crop_size: 6 }}')
+    transform = sources.transform_for_testing(source)
+    assert (transform.new_height, transform.new_width) == (9, 8)
+    assert sources.transform_for_testing(source, (20, 10)).new_height == 20
+    source.data_param.source = "not_there"
+    with pytest.warns(RuntimeWarning, match="pictures are cut as large as they are"):
+        assert sources.transform_for_testing(source).new_height == 0

@@ -1,5 +1,7 @@
 """What a data layer says: its options and files, the shape of its images, and how it prepares them."""
 
+import warnings
+
 import numpy as np
 
 from ..data import TRANSFORM_OPTIONS, Transform, lists
@@ -117,11 +119,14 @@ def transform_for_testing(layer, resize=None):
     if resize is None and layer.type == "Data" and "new_height" not in options:
         shape = contents.first_shape(layer)
         if shape is None or len(shape) != 3:
-            raise ValueError(
+            warnings.warn(
                 f"layer {layer.name} (Data) does not tell the size that its pictures had before they got into "
-                f"{layer.data_param.source}; give --resize H,W"
+                f"{layer.data_param.source}: pictures are cut as large as they are; give --resize H,W",
+                RuntimeWarning,
+                stacklevel=3,
             )
-        resize = shape[1:]
+        else:
+            resize = shape[1:]
     if resize:
         options.update(new_height=resize[0], new_width=resize[1])
     return transform_of(options)
