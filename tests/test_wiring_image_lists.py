@@ -200,3 +200,8 @@ def test_a_loss_of_train_alone(tmp_path, image_lists, capsys):
     capsys.readouterr()
     wired_file(tmp_path, text, *image_lists)
     assert "TEST measures nothing: give --metrics, or a loss for TEST\n" in capsys.readouterr().out
+
+
+def test_a_scale_of_1_takes_the_place_of_the_old_one(tmp_path, image_lists):
+    for told in list_options(tmp_path, IMAGES.format("Data", LMDB), image_lists, "--scale", "1"):
+        assert told["scale"] == 1

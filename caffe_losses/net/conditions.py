@@ -35,8 +35,7 @@ def is_reader(layer):
 def check_beside(images, labels):
     """ValueError if the layer `labels` does not read the labels of what the layer `images` reads."""
     for layer in (images, labels):
-        field = leaves_order(layer)
-        if field:
+        for field in leaving_order(layer):
             raise ValueError(
                 f"layer {title(layer)} ({kind(layer)}) has {field}, and layer {title(labels)} reads the labels of "
                 f"layer {title(images)}: labels get to other images; take {field} out, and shuffle both sources instead"
@@ -47,10 +46,8 @@ def check_beside(images, labels):
         check_in_step(images, labels)
 
 
-def leaves_order(layer):
-    """The option by which a data layer leaves the order of its file; None if it keeps it."""
+def leaving_order(layer):
+    """The options that a data layer says and by which it leaves the order of its file."""
     if layer.type not in BATCH_PARAMS:
-        return "shuffle" if image_options(layer).get("shuffle") else None
-    param = batch_param(layer)
-    told = [field for field in ("shuffle", "rand_skip") if field in param.DESCRIPTOR.fields_by_name]
-    return next((field for field in told if getattr(param, field)), None)
+        return ["shuffle"] if image_options(layer).get("shuffle") else []
+    return [field for field in ("shuffle", "rand_skip") if getattr(batch_param(layer), field, False)]

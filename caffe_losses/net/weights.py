@@ -11,8 +11,8 @@ import numpy as np
 
 from ..options import shortened
 from . import prototxt, trial
+from .contents import HDF5
 
-HDF5 = b"\x89HDF\r\n\x1a\n"  # how such a file starts
 DATA = b"\x2a"  # how the numbers of a BlobProto start: field 5, bytes
 ZERO = "Convolution", "InnerProduct"  # nothing passes their weights if these are 0
 REMEDY = "give the file that training snapshots"

@@ -51,10 +51,6 @@ def is_for(layer, losses):
     return is_in(layer, losses) or layer.type == "Silence" or is_ours(layer, "MultiLabelMetrics")
 
 
-def is_used(wiring, blob, losses):
-    return wiring.is_taken(blob, besides=[*losses, *wiring.silences()])
-
-
 def check_alone(wiring, partners, image_tops):
     """A list gives one image and its labels, in the place of one layer."""
     for group in groups(wiring, partners):
@@ -75,7 +71,7 @@ def check_one_source(wiring, losses, partners):
         view = wiring.view(phase)
         for maker in view.layers:
             read = not maker.bottom and maker.type not in CONSTANT and not is_in(maker, partners)
-            if read and any(is_used(wiring, top, []) for top in maker.top):
+            if read and any(wiring.is_taken(top, besides=wiring.silences()) for top in maker.top):
                 raise ValueError(
                     f"layer {title(maker)} ({kind(maker)}) is in use besides the loss, and would give what is of other "
                     "images than those of the list; take out what takes it, or give --label-source instead"
@@ -122,7 +118,7 @@ def options_of(wiring, partner, partners, image_lists):
         for field in ("mean_file", "mean_value"):
             options.pop(field, None)
         options["mean_file" if isinstance(image_lists.mean, str) else "mean_value"] = image_lists.mean
-    if image_lists.scale not in (None, 1):
+    if image_lists.scale is not None:
         options["scale"] = image_lists.scale
     if image_lists.resize:
         options.update(new_height=image_lists.resize[0], new_width=image_lists.resize[1])

@@ -2,6 +2,7 @@
 
 import json
 
+from ..net.conditions import leaving_order
 from ..net.kinds import image_options, kind, title
 from ..net.make import copy_rules, layer
 from ..net.sources import BATCH_PARAMS, batch_param, batch_size
@@ -86,13 +87,9 @@ def batch_of(wiring, partner):
 
 def keep_in_step(wiring, partner):
     """Images that are shuffled or skipped would get the labels of others."""
-    if partner.type not in BATCH_PARAMS:
-        return
-    param = batch_param(partner)
-    for field in ("shuffle", "rand_skip"):
-        if field in param.DESCRIPTOR.fields_by_name and getattr(param, field):
-            param.ClearField(field)
-            wiring.tell(partner, f"{field} off, for labels to stay with their images; shuffle both sources instead")
+    for field in leaving_order(partner) if partner.type in BATCH_PARAMS else ():
+        batch_param(partner).ClearField(field)
+        wiring.tell(partner, f"{field} off, for labels to stay with their images; shuffle both sources instead")
 
 
 def take_labels(wiring, loss, labels):
